@@ -1,0 +1,72 @@
+"""What every checkpoint source provides, and what it promises."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trine.checkpoint.config import ModelConfig
+
+# How a BitLinear holds its weights: float masters re-quantised at each call, ternary values
+# unpacked to floats at load, or packed bytes unpacked at each call.
+Mode = Literal["online", "offline", "packed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a model came from. `seed` is set only for synthetic weights."""
+
+    id: str
+    synthetic: bool
+    seed: int | None = None
+    revision: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TernaryWeight:
+    """One ternary matrix: `packed` uint8 [N/4, K] in the HF layout, W = code * `scale`."""
+
+    packed: NDArray[np.uint8]
+    scale: np.float32
+
+
+class Checkpoint(ABC):
+    """A model's tensors by their Hugging Face names, loaded when asked for.
+
+    Arrays may be views of a mapped file; callers do not write to them. bfloat16 arrives as
+    `ml_dtypes.bfloat16`.
+    """
+
+    config: ModelConfig
+    provenance: Provenance
+    # The file's own choice: "online", "offline" (autobitlinear) or "packed" (bitlinear).
+    native_mode: Mode
+    tokenizer_file: Path | None
+
+    @property
+    @abstractmethod
+    def has_master(self) -> bool:
+        """Whether float master weights exist, which online quantisation needs."""
+
+    @abstractmethod
+    def dense(self, name: str) -> NDArray[Any]:
+        """A float tensor: embedding, norm, lm_head."""
+
+    @abstractmethod
+    def master(self, name: str) -> NDArray[Any]:
+        """The float master weight [N, K] of a ternary matrix; CheckpointError without one."""
+
+    @abstractmethod
+    def ternary(self, name: str) -> TernaryWeight:
+        """The ternary weight of a matrix, quantised from the master where there is one."""
+
+
+def linear_name(layer: int, linear: str) -> str:
+    """The tensor name of one of `config.LINEARS`, for example model.layers.0.mlp.up_proj.weight."""
+    block = "mlp" if linear in ("gate_proj", "up_proj", "down_proj") else "self_attn"
+    return f"model.layers.{layer}.{block}.{linear}.weight"

@@ -1,0 +1,119 @@
+"""The geometry of a BitNet decoder, read from a Hugging Face `config.json` or a preset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trine.errors import CheckpointError
+
+# The seven ternary matrices of a decoder layer in the order of their execution.
+LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+NORMS = ("input_layernorm", "attn_sub_norm", "post_attention_layernorm", "ffn_sub_norm")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """Sizes in elements, `rope_theta` in radians per position base, `context` in tokens."""
+
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    context: int
+    rope_theta: float
+    rms_norm_eps: float
+    tied_embeddings: bool
+    bos_token_id: int | None
+    eos_token_id: int | list[int] | None
+
+    def __post_init__(self) -> None:
+        sizes = (
+            "vocab_size",
+            "hidden_size",
+            "intermediate_size",
+            "layers",
+            "heads",
+            "kv_heads",
+            "head_dim",
+            "context",
+        )
+        for name in sizes:
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise CheckpointError(f"config: {name} must be a positive integer, not {value!r}")
+        if self.heads % self.kv_heads:
+            raise CheckpointError(
+                f"config: {self.heads} heads cannot share {self.kv_heads} KV heads evenly"
+            )
+
+    def linear_shape(self, linear: str) -> tuple[int, int]:
+        """(N, K) = (output, input) features of one of `LINEARS`."""
+        hidden, ffn = self.hidden_size, self.intermediate_size
+        query, key = self.heads * self.head_dim, self.kv_heads * self.head_dim
+        return {
+            "q_proj": (query, hidden),
+            "k_proj": (key, hidden),
+            "v_proj": (key, hidden),
+            "o_proj": (hidden, query),
+            "gate_proj": (ffn, hidden),
+            "up_proj": (ffn, hidden),
+            "down_proj": (hidden, ffn),
+        }[linear]
+
+    @property
+    def ternary_per_layer(self) -> int:
+        """Ternary weights of one decoder layer."""
+        return sum(n * k for n, k in map(self.linear_shape, LINEARS))
+
+    @property
+    def embedding_elements(self) -> int:
+        """Elements of the token embedding, and of the lm_head."""
+        return self.vocab_size * self.hidden_size
+
+    def parameters(self, layers: int | None = None) -> int:
+        """All stored parameters with `layers` decoder layers (default: all of them)."""
+        norms = 2 * self.hidden_size + self.heads * self.head_dim + self.intermediate_size
+        body = (self.layers if layers is None else layers) * (self.ternary_per_layer + norms)
+        heads = self.embedding_elements * (1 if self.tied_embeddings else 2)
+        return body + heads + self.hidden_size
+
+
+def from_hf(config: Mapping[str, Any], source: str) -> ModelConfig:
+    """A ModelConfig from the keys of a `config.json`; anything that is no BitNet is refused."""
+    kind = config.get("model_type")
+    if kind != "bitnet":
+        raise CheckpointError(
+            f"{source}: model_type is {kind!r}; trine profiles BitNet b1.58 models "
+            f"(model_type 'bitnet')"
+        )
+    if config.get("hidden_act", "relu2") != "relu2":
+        raise CheckpointError(
+            f"{source}: hidden_act {config['hidden_act']!r} is not supported; BitNet uses 'relu2'"
+        )
+    try:
+        heads = config["num_attention_heads"]
+        rope = config.get("rope_parameters") or {}
+        return ModelConfig(
+            vocab_size=config["vocab_size"],
+            hidden_size=config["hidden_size"],
+            intermediate_size=config["intermediate_size"],
+            layers=config["num_hidden_layers"],
+            heads=heads,
+            kv_heads=config.get("num_key_value_heads") or heads,
+            head_dim=config.get("head_dim") or config["hidden_size"] // heads,
+            context=config.get("max_position_embeddings", 2048),
+            rope_theta=float(rope.get("rope_theta", config.get("rope_theta", 500000.0))),
+            rms_norm_eps=float(config.get("rms_norm_eps", 1e-5)),
+            tied_embeddings=bool(config.get("tie_word_embeddings", False)),
+            bos_token_id=config.get("bos_token_id"),
+            eos_token_id=config.get("eos_token_id"),
+        )
+    except KeyError as error:
+        raise CheckpointError(f"{source}: the key {error.args[0]!r} is missing") from None
+    except (TypeError, ZeroDivisionError, ValueError) as error:
+        raise CheckpointError(f"{source}: a value has the wrong type: {error}") from None

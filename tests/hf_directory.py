@@ -1,0 +1,77 @@
+"""Writes small Hugging Face BitNet directories in every variant the readers must tell apart."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from trine.checkpoint.checkpoint import Checkpoint, linear_name
+from trine.checkpoint.config import LINEARS
+
+
+def write_directory(
+    source: Checkpoint, folder: Path, *, variant: str, layers: int = 2, shards: int = 1
+) -> Path:
+    """`variant`: "master" (float32), "autobitlinear" (multiplies) or "bitlinear" (divides)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = source.config
+    document = {
+        "architectures": ["BitNetForCausalLM"],
+        "model_type": "bitnet",
+        "vocab_size": config.vocab_size,
+        "hidden_size": config.hidden_size,
+        "intermediate_size": config.intermediate_size,
+        "num_hidden_layers": layers,
+        "num_attention_heads": config.heads,
+        "num_key_value_heads": config.kv_heads,
+        "max_position_embeddings": config.context,
+        "rope_theta": config.rope_theta,
+        "rms_norm_eps": config.rms_norm_eps,
+        "hidden_act": "relu2",
+        "tie_word_embeddings": True,
+    }
+    if variant != "master":
+        document["quantization_config"] = {
+            "quant_method": "bitnet",
+            "linear_class": variant,
+            "quantization_mode": "offline",
+        }
+    (folder / "config.json").write_text(json.dumps(document), encoding="utf-8")
+    tensors = _tensors(source, variant, layers)
+    if shards == 1:
+        save_file(tensors, folder / "model.safetensors")
+        return folder
+    weight_map = {}
+    for number in range(shards):
+        name = f"model-{number + 1:05}-of-{shards:05}.safetensors"
+        part = dict(list(tensors.items())[number::shards])
+        save_file(part, folder / name)
+        weight_map |= dict.fromkeys(part, name)
+    index = {"metadata": {}, "weight_map": weight_map}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+    return folder
+
+
+def _tensors(source: Checkpoint, variant: str, layers: int) -> dict[str, np.ndarray]:
+    names = ["model.embed_tokens.weight", "model.norm.weight"]
+    for layer in range(layers):
+        prefix = f"model.layers.{layer}"
+        names += [
+            f"{prefix}.{norm}.weight" for norm in ("input_layernorm", "post_attention_layernorm")
+        ]
+        names += [f"{prefix}.self_attn.attn_sub_norm.weight", f"{prefix}.mlp.ffn_sub_norm.weight"]
+    tensors = {name: source.dense(name).astype(np.float32) for name in names}
+    for layer in range(layers):
+        for linear in LINEARS:
+            name = linear_name(layer, linear)
+            if variant == "master":
+                tensors[name] = source.master(name).astype(np.float32)
+                continue
+            weight = source.ternary(name)
+            scale = weight.scale if variant == "autobitlinear" else 1 / weight.scale
+            tensors[name] = weight.packed
+            tensors[f"{name}_scale"] = np.array([scale], dtype=np.float32)
+    return tensors

@@ -1,0 +1,424 @@
+"""The Profile: everything one profiling run measured, as plain data in one JSON document.
+
+A Profile holds facts only. Medians, shares, rooflines and findings are pure functions of it
+(`trine.profiling.analysis`), and reports are renderings of those (`trine.report`), so a saved
+`profile.json` re-renders to the same report on any machine, without torch and without a model.
+
+Time is kept in integer nanoseconds on the recorder's own monotonic clock (zero = start of run).
+A *pass* is one forward of the model (a prefill, or one decode step). Inside a pass, leaf
+*records* and the recorder's own time tile the interval exactly::
+
+    pass.duration_ns == sum(record.duration_ns) + pass.recorder_ns
+
+Every nanosecond between two neighbouring records is itself a record with `source == "gap"`,
+named by what lies on either side of it; `Profile.check` enforces the equation.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import types
+import typing
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from trine.checkpoint import Mode
+from trine.errors import ProfileError
+
+SCHEMA_VERSION = 1
+
+Stage = Literal["prefill", "decode"]
+State = Literal["cold", "warmup", "measured"]
+Source = Literal["module", "seam", "gap"]
+Kind = Literal[
+    "embedding",
+    "norm",
+    "bitlinear",
+    "linear",
+    "activation",
+    "gating",
+    "rope",
+    "attention",
+    "kv_update",
+    "residual",
+    "mask",
+    "sampling",
+    "unattributed",
+]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The computer the run was made on. Sizes in bytes; 0 means that it could not be read."""
+
+    cpu_model: str
+    architecture: str
+    platform: str
+    cores_logical: int
+    cores_physical: int
+    cores_affinity: int
+    cgroup_cpus: float | None
+    memory_bytes: int
+    memory_available_bytes: int
+    swap_bytes: int
+    l2_bytes: int
+    l3_bytes: int
+    simd: list[str]
+    hypervisor: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What was run. `mode` is online, offline or packed; `dtype` that of the float tensors."""
+
+    id: str
+    synthetic: bool
+    seed: int | None
+    revision: str | None
+    architecture: str
+    structure: str
+    mode: Mode
+    dtype: str
+    layers: int
+    layers_total: int
+    hidden_size: int
+    intermediate_size: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    vocab_size: int
+    context: int
+    tied_embeddings: bool
+    parameters: int
+    ternary_parameters: int
+    weight_bytes: int
+    load_seconds: float
+    rss_before_load_bytes: int
+    rss_after_load_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How it was run. `environment` holds the variables that change speed (MALLOC_*, OMP_*)."""
+
+    backend: str
+    started: str
+    command: str
+    threads: int
+    prompt: str | None
+    tokens: list[int]
+    decode_steps: int
+    warmup: int
+    repeat: int
+    compile_cache: str
+    environment: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Roof:
+    """One probe of a physical ceiling, by the native extension on this machine.
+
+    `level` is L2, L3 or DRAM (read bandwidth, B/s) or int8 or fp32 (OP/s, one multiply-add = 2).
+    `phase` says when: "before", "between:<repetition>", "after".
+    """
+
+    level: str
+    threads: int
+    value: float
+    unit: str
+    isa: str
+    buffer_bytes: int
+    seconds: float
+    phase: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One forward of the model, with its sampling. Counters are the whole process's, signed."""
+
+    stage: Stage
+    state: State
+    repetition: int
+    step: int
+    tokens: int
+    context: int
+    start_ns: int
+    duration_ns: int
+    recorder_ns: int
+    rss_bytes: int
+    rss_delta_bytes: int
+    minor_faults: int
+    major_faults: int
+    user_ns: int
+    system_ns: int
+    voluntary_switches: int
+    involuntary_switches: int
+    graphs_compiled: int
+    compile_cache_hits: int
+    compile_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One execution of one leaf operator inside a pass.
+
+    `name` is the full path ("model.layers.3.mlp.up_proj"), `operator` its last part, `layer` -1
+    outside the decoder layers. `type` is the class ("AutoBitLinear") or, for a gap, its two
+    neighbours ("v_proj → kv_update"). `ops` counts 2 per multiply-add. The four byte classes are
+    *modelled* from shapes, dtypes and the passes the mode makes (`trine.profiling.costs`); all
+    other numbers are measured.
+    """
+
+    pass_index: int
+    layer: int
+    name: str
+    operator: str
+    kind: Kind
+    source: Source
+    type: str
+    input_shapes: list[list[int]]
+    output_shapes: list[list[int]]
+    dtype: str
+    start_ns: int
+    duration_ns: int
+    ops: int
+    weight_bytes: int
+    activation_bytes: int
+    temporary_bytes: int
+    kv_bytes: int
+    rss_bytes: int
+    rss_delta_bytes: int
+    minor_faults: int
+    major_faults: int
+    user_ns: int
+    system_ns: int
+    voluntary_switches: int
+    involuntary_switches: int
+    graphs_compiled: int
+    compile_cache_hits: int
+    compile_ns: int
+
+    @property
+    def bytes(self) -> int:
+        """All modelled bytes of the call."""
+        return self.weight_bytes + self.activation_bytes + self.temporary_bytes + self.kv_bytes
+
+    @property
+    def end_ns(self) -> int:
+        """The end on the run's clock."""
+        return self.start_ns + self.duration_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A side measurement on one operator's own weight and input, outside every pass.
+
+    `kind` "dissect": the call's steps timed apart (`samples_ns` keys "whole", "weight_quant",
+    "act_quant", "unpack", "linear", "rescale" as the mode has them).
+    `kind` "dtype": the whole call in each dtype (keys "float32", "bfloat16").
+    Samples of one key are interleaved with those of the others.
+    """
+
+    kind: Literal["dissect", "dtype"]
+    operator: str
+    layer: int
+    tokens: int
+    samples_ns: dict[str, list[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class FixTrial:
+    """A finding's fix, tried in a child process: milliseconds of a warm pass, before and after."""
+
+    rule: str
+    stage: Stage
+    environment: dict[str, str]
+    before_ms: float
+    predicted_ms: float
+    measured_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Overhead:
+    """Warm prefills with and without the recorder, interleaved (A B B A), in nanoseconds."""
+
+    recorded_ns: list[int]
+    bare_ns: list[int]
+    events_per_pass: int
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One profiling run. `status` is "complete", or "partial" with the reason in `status_note`."""
+
+    machine: Machine
+    versions: dict[str, str]
+    model: Model
+    run: Run
+    roofs: list[Roof]
+    passes: list[Pass]
+    records: list[Record]
+    experiments: list[Experiment] = field(default_factory=list)
+    fix_trials: list[FixTrial] = field(default_factory=list)
+    overhead: Overhead | None = None
+    status: Literal["complete", "partial"] = "complete"
+    status_note: str = ""
+    schema_version: int = SCHEMA_VERSION
+
+    def passes_of(self, stage: Stage, state: State) -> list[tuple[int, Pass]]:
+        """The passes of one stage and state with their indices, in order of time."""
+        return [(i, p) for i, p in enumerate(self.passes) if p.stage == stage and p.state == state]
+
+    def records_by_pass(self) -> dict[int, list[Record]]:
+        """Records grouped by `pass_index`, in order of time."""
+        groups: dict[int, list[Record]] = {}
+        for record in self.records:
+            groups.setdefault(record.pass_index, []).append(record)
+        for group in groups.values():
+            group.sort(key=lambda r: r.start_ns)
+        return groups
+
+    def check(self) -> None:
+        """Raise ProfileError unless every pass is tiled by its records and recorder time."""
+        groups = self.records_by_pass()
+        for index in groups:
+            if not 0 <= index < len(self.passes):
+                raise ProfileError(f"records refer to pass {index} of {len(self.passes)}")
+        for index, pass_ in enumerate(self.passes):
+            _check_tiling(index, pass_, groups.get(index, []))
+
+    def to_json(self) -> str:
+        """The document; records and passes are stored as columns plus rows to keep it small."""
+        document = dataclasses.asdict(self)
+        document["passes"] = _columns(self.passes, Pass)
+        document["records"] = _columns(self.records, Record)
+        return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+    def save(self, path: Path) -> None:
+        """Write the document; the old file stays until the new one is complete."""
+        part = path.with_name(path.name + ".part")
+        part.write_text(self.to_json(), encoding="utf-8")
+        part.replace(path)
+
+    @staticmethod
+    def from_json(text: str, source: str = "profile") -> Profile:
+        """Parse and check a document; unknown and missing keys are refused by name."""
+        try:
+            document = json.loads(text)
+        except ValueError as error:
+            raise ProfileError(f"{source} is not JSON: {error}") from None
+        if not isinstance(document, dict) or "schema_version" not in document:
+            raise ProfileError(f"{source} is no trine profile: it has no schema_version")
+        if document["schema_version"] != SCHEMA_VERSION:
+            raise ProfileError(
+                f"{source} has schema_version {document['schema_version']!r}, this trine reads "
+                f"{SCHEMA_VERSION}; render it with the version that wrote it"
+            )
+        for key in ("passes", "records"):
+            document[key] = _rows(document.get(key), f"{source}: {key}")
+        profile = _build(Profile, document, source)
+        profile.check()
+        return profile
+
+    @staticmethod
+    def load(path: Path) -> Profile:
+        """Read `path`; OSError becomes a ProfileError with the file's name."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ProfileError(f"cannot read {path}: {error}") from None
+        return Profile.from_json(text, str(path))
+
+
+def _check_tiling(index: int, pass_: Pass, records: list[Record]) -> None:
+    where = f"pass {index} ({pass_.stage} {pass_.state} {pass_.repetition}.{pass_.step})"
+    position = pass_.start_ns
+    previous = "the start of the pass"
+    for record in records:
+        if record.duration_ns < 0:
+            raise ProfileError(f"{where}: {record.name} lasts {record.duration_ns} ns")
+        if record.start_ns < position:
+            raise ProfileError(
+                f"{where}: {record.name} starts {position - record.start_ns} ns before "
+                f"{previous} ends; records overlap"
+            )
+        position = record.end_ns
+        previous = record.name
+    if position > pass_.start_ns + pass_.duration_ns:
+        raise ProfileError(f"{where}: {previous} ends after its pass")
+    total = sum(r.duration_ns for r in records) + pass_.recorder_ns
+    if total != pass_.duration_ns:
+        raise ProfileError(
+            f"{where}: records and recorder sum to {total} ns, the pass lasted "
+            f"{pass_.duration_ns} ns"
+        )
+
+
+def _columns(items: Iterable[Any], cls: type) -> dict[str, Any]:
+    names = [f.name for f in dataclasses.fields(cls)]
+    return {"columns": names, "rows": [[getattr(item, n) for n in names] for item in items]}
+
+
+def _rows(table: Any, where: str) -> list[dict[str, Any]]:
+    if not isinstance(table, dict) or set(table) != {"columns", "rows"}:
+        raise ProfileError(f"{where} must be an object with columns and rows")
+    columns = table["columns"]
+    for number, row in enumerate(table["rows"]):
+        if not isinstance(row, list) or len(row) != len(columns):
+            raise ProfileError(f"{where}: row {number} does not have {len(columns)} values")
+    return [dict(zip(columns, row, strict=True)) for row in table["rows"]]
+
+
+def _build(cls: type[T], data: Any, where: str) -> T:
+    """A dataclass from a mapping: exact keys, checked types, nested dataclasses and lists."""
+    if not isinstance(data, dict):
+        raise ProfileError(f"{where} must be an object, not {type(data).__name__}")
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    if unknown := sorted(set(data) - set(fields)):
+        raise ProfileError(f"{where}: unknown key {unknown[0]!r}; legal: {', '.join(fields)}")
+    if missing := sorted(set(fields) - set(data)):
+        raise ProfileError(f"{where}: key {missing[0]!r} is missing")
+    hints = _hints(cls)
+    return cls(**{name: _convert(hints[name], data[name], f"{where}: {name}") for name in fields})
+
+
+_HINTS: dict[type, dict[str, Any]] = {}
+
+
+def _hints(cls: type) -> dict[str, Any]:
+    if cls not in _HINTS:
+        _HINTS[cls] = typing.get_type_hints(cls)
+    return _HINTS[cls]
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    origin = typing.get_origin(hint)
+    if dataclasses.is_dataclass(hint):
+        return _build(typing.cast(type, hint), value, where)
+    if origin is list and isinstance(value, list):
+        (item,) = typing.get_args(hint)
+        return [_convert(item, v, f"{where}[{i}]") for i, v in enumerate(value)]
+    if origin is dict and isinstance(value, dict):
+        _, item = typing.get_args(hint)
+        return {str(k): _convert(item, v, f"{where}[{k!r}]") for k, v in value.items()}
+    if origin is Literal and value in typing.get_args(hint):
+        return value
+    if origin in (typing.Union, types.UnionType):
+        options = typing.get_args(hint)
+        if value is None and type(None) in options:
+            return None
+        return _convert(next(o for o in options if o is not type(None)), value, where)
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise ProfileError(f"{where} must be finite, not {value}")
+        return float(value)
+    if hint in (int, bool, str) and type(value) is hint:
+        return value
+    expected = getattr(hint, "__name__", str(hint))
+    raise ProfileError(f"{where} must be {expected}, not {value!r}")

@@ -1,0 +1,53 @@
+# Every target works alone on a fresh checkout: what it needs is set up first, once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+# Arguments of `trine profile`, for example: make profile ARGS="--layers 2 --out /tmp/p"
+ARGS ?=
+
+NATIVE := $(wildcard native/*.cpp native/*.h native/isa/*.cpp native/isa/*.h)
+ENVIRONMENT := $(VENV)/.environment
+INSTALLED := $(VENV)/.installed
+
+.PHONY: setup profile test lint format clean
+
+setup: $(INSTALLED)
+
+profile: $(INSTALLED)
+	$(BIN)/trine profile --layers fit $(ARGS)
+
+test: $(INSTALLED)
+	$(BIN)/pytest -q
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(NATIVE)
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/clang-format -i $(NATIVE)
+
+clean:
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find src tests -name __pycache__ -type d -exec rm -rf {} +
+
+# The environment and the tools that build the extension. The version is checked here because pip
+# would only name the project it cannot install, and not what to do.
+$(ENVIRONMENT): scripts/system-packages.sh constraints.txt
+	PYTHON="$(PYTHON)" scripts/system-packages.sh
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("trine needs Python 3.11 or newer; choose one with: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -c constraints.txt scikit-build-core nanobind cmake ninja
+	touch $@
+
+# The project itself, editable: Python runs from src, and the extension is rebuilt here whenever a
+# native file changed (incrementally, in build).
+$(INSTALLED): $(ENVIRONMENT) pyproject.toml constraints.txt CMakeLists.txt $(NATIVE)
+	$(PIP) install --no-build-isolation -c constraints.txt -e '.[torch,dev]'
+	touch $@

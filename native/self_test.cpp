@@ -1,0 +1,84 @@
+#include "self_test.h"
+
+#include <cstring>
+
+#include "guard.h"
+
+namespace trine {
+namespace {
+
+// A few registers of the widest level, so that loops run more than once.
+constexpr std::size_t kCount = 4 * kVectorBlock;
+constexpr std::size_t kReadBytes = 2 * kReadBlock;
+
+// The whole legal range: left 0..127, right -128..127, in an order with no period of a register.
+std::uint8_t left_byte(std::size_t i) { return static_cast<std::uint8_t>(i * 37 % 128); }
+std::int8_t right_byte(std::size_t i) {
+  return static_cast<std::int8_t>(static_cast<int>(i * 101 % 256) - 128);
+}
+
+bool sums_words(const Ops& ops) {
+  std::uint8_t data[kReadBytes];
+  for (std::size_t i = 0; i < kReadBytes; ++i) data[i] = static_cast<std::uint8_t>(i * 151 + i / 7);
+  std::uint64_t expected = 0;
+  for (std::size_t i = 0; i < kReadBytes; i += 8) {
+    std::uint64_t word;
+    std::memcpy(&word, data + i, sizeof word);
+    expected += word;
+  }
+  for (const auto sum_words : ops.sum_words) {
+    if (sum_words(data, kReadBytes) != expected) return false;
+  }
+  return true;
+}
+
+bool multiplies_int8(const Ops& ops) {
+  std::uint8_t left[kCount];
+  std::int8_t right[kCount];
+  std::int32_t expected = 0;
+  for (std::size_t i = 0; i < kCount; ++i) {
+    left[i] = left_byte(i);
+    right[i] = right_byte(i);
+    expected += left[i] * right[i];
+  }
+  return ops.dot_int8(left, right, kCount) == expected;
+}
+
+bool multiplies_fp32(const Ops& ops) {
+  float left[kCount];
+  float right[kCount];
+  float out[kCount];
+  // Integers this small are exact in float32, fused or not, so equality is the right comparison.
+  for (std::size_t i = 0; i < kCount; ++i) {
+    left[i] = left_byte(i);
+    right[i] = right_byte(i);
+    out[i] = static_cast<float>(i);
+  }
+  ops.fma_fp32(left, right, out, kCount);
+  for (std::size_t i = 0; i < kCount; ++i) {
+    if (out[i] != static_cast<float>(left_byte(i) * right_byte(i)) + static_cast<float>(i)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool counts_work(const Ops& ops) {
+  constexpr std::int64_t kSteps = 3;
+  constexpr std::int64_t kDot = 1 * -5 + 2 * 6 + 3 * -7 + 4 * 8;  // of the four operand pairs
+  const Work int8 = ops.int8_peak(kSteps);
+  const Work fp32 = ops.fp32_peak(kSteps);
+  return int8.ops > 0 && int8.total == int8.ops / 8 * kDot && fp32.ops > 0 &&
+         fp32.total == fp32.ops / 2;
+}
+
+bool run(const void* argument) {
+  const Ops& ops = *static_cast<const Ops*>(argument);
+  return sums_words(ops) && multiplies_int8(ops) && multiplies_fp32(ops) && counts_work(ops);
+}
+
+}  // namespace
+
+bool passes_self_test(const Ops& ops) { return run_guarded(run, &ops); }
+
+}  // namespace trine

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Makes sure of what pip cannot install: a C++17 compiler and Python's venv module.
+# Installs them on Debian as root; elsewhere names the command and stops.
+set -euo pipefail
+
+python=${PYTHON:-python3}
+packages=()
+command -v "${CXX:-c++}" >/dev/null || packages+=(g++)
+"$python" -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
+
+if ((${#packages[@]} == 0)); then
+    exit 0
+fi
+if command -v apt-get >/dev/null && [[ $(id -u) == 0 ]]; then
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -q
+    apt-get install -y -q --no-install-recommends "${packages[@]}"
+elif command -v apt-get >/dev/null; then
+    echo "trine needs system packages: sudo apt-get install ${packages[*]}" >&2
+    exit 1
+else
+    echo "trine needs a C++17 compiler and Python's venv module: install ${packages[*]} or your system's equivalent" >&2
+    exit 1
+fi

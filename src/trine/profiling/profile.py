@@ -18,16 +18,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
-import types
-import typing
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 from trine.checkpoint import Mode
 from trine.errors import ProfileError
+from trine.profiling.codec import build, from_columns, to_columns
 
 SCHEMA_VERSION = 1
 
@@ -49,8 +46,6 @@ Kind = Literal[
     "sampling",
     "unattributed",
 ]
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,8 +291,8 @@ class Profile:
     def to_json(self) -> str:
         """The document; records and passes are stored as columns plus rows to keep it small."""
         document = dataclasses.asdict(self)
-        document["passes"] = _columns(self.passes, Pass)
-        document["records"] = _columns(self.records, Record)
+        document["passes"] = to_columns(self.passes, Pass)
+        document["records"] = to_columns(self.records, Record)
         return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
     def save(self, path: Path) -> None:
@@ -321,8 +316,8 @@ class Profile:
                 f"{SCHEMA_VERSION}; render it with the version that wrote it"
             )
         for key in ("passes", "records"):
-            document[key] = _rows(document.get(key), f"{source}: {key}")
-        profile = _build(Profile, document, source)
+            document[key] = from_columns(document.get(key), f"{source}: {key}")
+        profile = build(Profile, document, source)
         profile.check()
         return profile
 
@@ -358,67 +353,3 @@ def _check_tiling(index: int, pass_: Pass, records: list[Record]) -> None:
             f"{where}: records and recorder sum to {total} ns, the pass lasted "
             f"{pass_.duration_ns} ns"
         )
-
-
-def _columns(items: Iterable[Any], cls: type) -> dict[str, Any]:
-    names = [f.name for f in dataclasses.fields(cls)]
-    return {"columns": names, "rows": [[getattr(item, n) for n in names] for item in items]}
-
-
-def _rows(table: Any, where: str) -> list[dict[str, Any]]:
-    if not isinstance(table, dict) or set(table) != {"columns", "rows"}:
-        raise ProfileError(f"{where} must be an object with columns and rows")
-    columns = table["columns"]
-    for number, row in enumerate(table["rows"]):
-        if not isinstance(row, list) or len(row) != len(columns):
-            raise ProfileError(f"{where}: row {number} does not have {len(columns)} values")
-    return [dict(zip(columns, row, strict=True)) for row in table["rows"]]
-
-
-def _build(cls: type[T], data: Any, where: str) -> T:
-    """A dataclass from a mapping: exact keys, checked types, nested dataclasses and lists."""
-    if not isinstance(data, dict):
-        raise ProfileError(f"{where} must be an object, not {type(data).__name__}")
-    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    if unknown := sorted(set(data) - set(fields)):
-        raise ProfileError(f"{where}: unknown key {unknown[0]!r}; legal: {', '.join(fields)}")
-    if missing := sorted(set(fields) - set(data)):
-        raise ProfileError(f"{where}: key {missing[0]!r} is missing")
-    hints = _hints(cls)
-    return cls(**{name: _convert(hints[name], data[name], f"{where}: {name}") for name in fields})
-
-
-_HINTS: dict[type, dict[str, Any]] = {}
-
-
-def _hints(cls: type) -> dict[str, Any]:
-    if cls not in _HINTS:
-        _HINTS[cls] = typing.get_type_hints(cls)
-    return _HINTS[cls]
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    origin = typing.get_origin(hint)
-    if dataclasses.is_dataclass(hint):
-        return _build(typing.cast(type, hint), value, where)
-    if origin is list and isinstance(value, list):
-        (item,) = typing.get_args(hint)
-        return [_convert(item, v, f"{where}[{i}]") for i, v in enumerate(value)]
-    if origin is dict and isinstance(value, dict):
-        _, item = typing.get_args(hint)
-        return {str(k): _convert(item, v, f"{where}[{k!r}]") for k, v in value.items()}
-    if origin is Literal and value in typing.get_args(hint):
-        return value
-    if origin in (typing.Union, types.UnionType):
-        options = typing.get_args(hint)
-        if value is None and type(None) in options:
-            return None
-        return _convert(next(o for o in options if o is not type(None)), value, where)
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if not math.isfinite(value):
-            raise ProfileError(f"{where} must be finite, not {value}")
-        return float(value)
-    if hint in (int, bool, str) and type(value) is hint:
-        return value
-    expected = getattr(hint, "__name__", str(hint))
-    raise ProfileError(f"{where} must be {expected}, not {value!r}")

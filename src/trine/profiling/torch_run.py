@@ -1,6 +1,6 @@
 """The protocol of a PyTorch profiling run: load, cold, warm-up, repetitions, experiments.
 
-Order: roofs, load, one cold prefill and its decode steps (compilation happens here), `warmup`
+Order: load, roofs, one cold prefill and its decode steps (compilation happens here), `warmup`
 repetitions that no statistic uses, then `repeat` measured ones. Each measured repetition is
 preceded by a quick probe of the roofs, because a shared machine drifts, and paired with a prefill
 that runs without the recorder, in alternating order, which gives the recorder's overhead.
@@ -85,8 +85,9 @@ def run(
     host = machine.describe()
     started = datetime.now(UTC).isoformat(timespec="seconds")
     with _compile_cache(settings.compile_cache):
-        ceilings = roofs.measure(_thread_counts(settings.threads), phase="before")
         model, facts = _load(checkpoint, settings, progress)
+        # One thread and the run's own count: what one core can read, and what they share.
+        ceilings = roofs.measure(sorted({1, settings.threads}), phase="before")
         session = _Session(model, tokens, settings, progress, clock)
         status = ""
         try:
@@ -272,18 +273,13 @@ def _describe(tokens: Tokens, settings: Settings, started: str) -> Run:
     )
 
 
-def _thread_counts(threads: int) -> list[int]:
-    """One thread and the run's own count: what one core can read, and what they share."""
-    return sorted({1, threads})
-
-
 @contextmanager
 def _compile_cache(choice: str) -> Iterator[None]:
     """A private, empty Inductor cache for a "fresh" run, so that cold means cold."""
-    torch._dynamo.reset()
     if choice == "keep":
         yield
         return
+    torch._dynamo.reset()
     with tempfile.TemporaryDirectory(prefix="trine-inductor-") as folder:
         from torch._inductor.utils import fresh_cache
 

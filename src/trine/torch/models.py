@@ -84,6 +84,15 @@ def require_memory(
     )
 
 
+def require_mode(checkpoint: Checkpoint, mode: Mode) -> None:
+    """Raise UsageError for online mode without master weights."""
+    if mode == "online" and not checkpoint.has_master:
+        raise UsageError(
+            f"{checkpoint.provenance.id} holds packed ternary weights and online mode re-quantises "
+            f"float master weights; use --mode offline or --mode packed, or the -bf16 checkpoint"
+        )
+
+
 def build(
     checkpoint: Checkpoint,
     *,
@@ -97,11 +106,7 @@ def build(
     `layers` keeps only the first ones. `progress(done, total)` counts tensors. Raises UsageError
     for online mode without master weights, CheckpointError for damaged tensors.
     """
-    if mode == "online" and not checkpoint.has_master:
-        raise UsageError(
-            f"{checkpoint.provenance.id} holds packed ternary weights and online mode re-quantises "
-            f"float master weights; use --mode offline or --mode packed, or the -bf16 checkpoint"
-        )
+    require_mode(checkpoint, mode)
     config = checkpoint.config
     model = _empty_model(config, mode, dtype, config.layers if layers is None else layers)
     jobs = _fill_jobs(model, checkpoint, mode)

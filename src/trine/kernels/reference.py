@@ -38,15 +38,14 @@ def accumulate(activations: Codes, weights: Codes) -> NDArray[np.int32]:
 def bitlinear(x: Floats, weights: Codes, weight_scale: np.float32) -> Floats:
     """Y [T, N] = (sum q t) * weight_scale / s with q, s = absmax_int8(x), for x [T, K]."""
     codes, scale = absmax_int8(x)
-    result: Floats = accumulate(codes, weights).astype(np.float32) * weight_scale / scale
-    return result
+    sums = accumulate(codes, weights).astype(np.float32)
+    return (sums * weight_scale / scale).astype(np.float32, copy=False)
 
 
 def rms_norm(x: Floats, weight: Floats, eps: float) -> Floats:
     """W * x / sqrt(mean(x^2) + eps) over the last axis."""
     variance = np.mean(np.square(x), axis=-1, keepdims=True, dtype=np.float32)
-    result: Floats = weight * (x / np.sqrt(variance + np.float32(eps)))
-    return result
+    return (weight * (x / np.sqrt(variance + np.float32(eps)))).astype(np.float32, copy=False)
 
 
 def relu2(x: Floats) -> Floats:
@@ -78,7 +77,7 @@ def attention(query: Floats, key: Floats, value: Floats) -> Floats:
     scores = np.where(hidden, np.float32(-np.inf), scores)
     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
     weights /= weights.sum(axis=-1, keepdims=True)
-    mixed = (weights @ value[:, None]).reshape(heads, tokens, dim)
+    mixed: Floats = (weights @ value[:, None]).reshape(heads, tokens, dim)
     return mixed.swapaxes(0, 1).reshape(tokens, heads * dim)
 
 

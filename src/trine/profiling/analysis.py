@@ -1,0 +1,307 @@
+"""Pure functions from a Profile to tables: medians, shares, bounds. Nothing here measures.
+
+In: a `Profile`.
+Out: frozen rows that `findings` judges and `trine.report` renders.
+
+Two rules hold everywhere. Stages and states never mix: each table is of one (stage, state).
+And a median is taken over *passes*: an operator's time in a pass is the sum over its calls in
+that pass (30 layers = 30 calls), so that the median pass and its parts are the same kind of
+number. Medians need not add up to the median of the sum; `StageTable.rest_ms` is that
+difference, shown and not hidden. Per-call figures divide by the calls of a pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from trine.profiling.profile import Kind, Profile, Record, Stage, State
+from trine.profiling.roofline import Ceilings, judge, level_of
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """A median with its spread. `low`..`high`: 95 % bootstrap interval of the median (seeded)."""
+
+    median: float
+    p10: float
+    p90: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorRow:
+    """One operator of one (stage, state), all its layers together.
+
+    Times in ms per pass, except `call_ms` (per call). `share` is of the stage's median wall time,
+    `ops_share` of all OPs of the pass. `ops`, byte fields and fault counts are per pass.
+    `gops` = ops / time, `gbytes_per_second` = bytes / time; both None when `refused` says why
+    (above 1.15x the best probe of the level). `level` is the memory level that one call's working
+    set fits ("L2", "L3", "DRAM"), `roof_share` the achieved part of the *attainable* rate
+    min(compute roof, intensity x bandwidth roof) in OP/s, or of the bandwidth roof when ops == 0.
+    `bound`: "memory" or "compute" (which of the two roofs is the lower one at this intensity), or
+    "overhead" when roof_share < 0.1: neither roof explains the time.
+    """
+
+    operator: str
+    kind: Kind
+    block: str
+    calls: int
+    time_ms: Stat
+    call_ms: Stat
+    share: float
+    ops: int
+    ops_share: float
+    weight_bytes: int
+    activation_bytes: int
+    temporary_bytes: int
+    kv_bytes: int
+    intensity: float
+    gops: float | None
+    gbytes_per_second: float | None
+    level: str
+    roof_share: float | None
+    bound: str
+    refused: str
+    minor_faults: float
+    major_faults: float
+    rss_delta_bytes: float
+    cpu_ms: float
+    input_shapes: list[list[int]]
+    output_shapes: list[list[int]]
+
+    @property
+    def bytes(self) -> int:
+        """Modelled bytes of all the operator's calls in one pass."""
+        return self.weight_bytes + self.activation_bytes + self.temporary_bytes + self.kv_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StageTable:
+    """One (stage, state): its wall time and what it consists of.
+
+    `rows` are in the order of first execution. `unattributed_ms` is the sum of the rows of kind
+    "unattributed" (gaps that no rule names), `recorder_ms` the recorder's own time inside the
+    pass, `rest_ms` = wall - sum of row medians - recorder.
+    """
+
+    stage: Stage
+    state: State
+    passes: int
+    tokens: int
+    wall_ms: Stat
+    rows: list[OperatorRow]
+    unattributed_ms: float
+    recorder_ms: float
+    rest_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRow:
+    """One decoder layer's median ms per pass by block name (see `block_of`); layer -1: outside."""
+
+    layer: int
+    blocks: dict[str, float]
+    total_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class BestRoofs:
+    """The best probe of each level at the run's thread count: B/s by level, OP/s by unit."""
+
+    bandwidth: dict[str, float]
+    int8: float | None
+    fp32: float | None
+
+
+_RESAMPLES = 1000
+_NS_PER_MS = 1e6
+# Kinds whose place in the model is known whatever the module is called.
+_BLOCK_OF_KIND: Mapping[Kind, str] = MappingProxyType(
+    {
+        "embedding": "embedding",
+        "norm": "norm",
+        "residual": "residual",
+        "sampling": "sampling",
+        "attention": "attention",
+        "kv_update": "attention",
+        "rope": "attention",
+        "mask": "attention",
+        "unattributed": "other",
+    }
+)
+_BLOCK_OF_SCOPE = MappingProxyType({"self_attn": "attention", "mlp": "mlp"})
+
+
+def stage_table(profile: Profile, stage: Stage, state: State = "measured") -> StageTable | None:
+    """The operator table of one (stage, state); None when the run has no such pass."""
+    passes = profile.passes_of(stage, state)
+    if not passes:
+        return None
+    by_pass = profile.records_by_pass()
+    grouped = [by_pass.get(index, []) for index, _ in passes]
+    calls: dict[tuple[str, Kind], list[list[Record]]] = {}
+    for position, records in enumerate(grouped):
+        for record in records:
+            key = (record.operator, record.kind)
+            calls.setdefault(key, [[] for _ in passes])[position].append(record)
+    wall = stat([p.duration_ns / _NS_PER_MS for _, p in passes])
+    all_ops = sum(round(_median(_sums(calls_of, "ops"))) for calls_of in calls.values())
+    roofs = best_roofs(profile)
+    rows = [_row(profile, roofs, c, wall.median, all_ops) for c in calls.values()]
+    recorder = _median([p.recorder_ns / _NS_PER_MS for _, p in passes])
+    return StageTable(
+        stage=stage,
+        state=state,
+        passes=len(passes),
+        tokens=round(_median([p.tokens for _, p in passes])),
+        wall_ms=wall,
+        rows=rows,
+        unattributed_ms=sum(r.time_ms.median for r in rows if r.kind == "unattributed"),
+        recorder_ms=recorder,
+        rest_ms=wall.median - sum(r.time_ms.median for r in rows) - recorder,
+    )
+
+
+def layer_rows(profile: Profile, stage: Stage, state: State = "measured") -> list[LayerRow]:
+    """Per-layer medians, layers in order, then layer -1 (embedding, final norm, lm_head)."""
+    passes = profile.passes_of(stage, state)
+    by_pass = profile.records_by_pass()
+    times: dict[int, dict[str, list[int]]] = {}
+    for position, (index, _) in enumerate(passes):
+        for record in by_pass.get(index, []):
+            blocks = times.setdefault(record.layer, {})
+            block = block_of(record.name, record.operator, record.kind)
+            blocks.setdefault(block, [0] * len(passes))[position] += record.duration_ns
+    return [
+        LayerRow(
+            layer=layer,
+            blocks={name: _median(ns) / _NS_PER_MS for name, ns in times[layer].items()},
+            total_ms=_median([sum(ns) for ns in zip(*times[layer].values(), strict=True)])
+            / _NS_PER_MS,
+        )
+        for layer in sorted(times, key=lambda number: (number < 0, number))
+    ]
+
+
+def best_roofs(profile: Profile) -> BestRoofs:
+    """The best of all probes per level, since a shared machine only ever under-reads a roof."""
+    best: dict[str, float] = {}
+    for roof in profile.roofs:
+        if roof.threads == profile.run.threads:
+            best[roof.level] = max(roof.value, best.get(roof.level, 0.0))
+    int8, fp32 = best.pop("int8", None), best.pop("fp32", None)
+    return BestRoofs(bandwidth=best, int8=int8, fp32=fp32)
+
+
+def block_of(name: str, operator: str, kind: Kind) -> str:
+    """attention, mlp, norm, residual, lm_head, embedding, sampling, or other."""
+    if operator == "lm_head":
+        return "lm_head"
+    if kind in _BLOCK_OF_KIND:
+        return _BLOCK_OF_KIND[kind]
+    scopes = [_BLOCK_OF_SCOPE[part] for part in name.split(".") if part in _BLOCK_OF_SCOPE]
+    return scopes[0] if scopes else "other"
+
+
+def stat(samples: Sequence[float]) -> Stat:
+    """Median, p10, p90 and the seeded bootstrap interval of the median (1000 resamples).
+
+    The order of the samples has no influence. ValueError when there are none.
+    """
+    if not samples:
+        raise ValueError("a median needs at least one sample")
+    values = np.sort(np.asarray(samples, dtype=np.float64))
+    draws = np.random.default_rng(0).integers(0, values.size, (_RESAMPLES, values.size))
+    low, high = np.percentile(np.median(values[draws], axis=1), (2.5, 97.5))
+    p10, median, p90 = np.percentile(values, (10, 50, 90))
+    return Stat(float(median), float(p10), float(p90), float(low), float(high), values.size)
+
+
+def _row(
+    profile: Profile,
+    roofs: BestRoofs,
+    calls_of: list[list[Record]],
+    wall_ms: float,
+    all_ops: int,
+) -> OperatorRow:
+    """One operator from its calls in each pass; `calls_of` has one list per pass, some empty."""
+    ran = [records for records in calls_of if records]
+    first = ran[0][0]
+    time = stat([ns / _NS_PER_MS for ns in _sums(calls_of, "duration_ns")])
+    call = stat([sum(r.duration_ns for r in c) / len(c) / _NS_PER_MS for c in ran])
+    ops = round(_median(_sums(calls_of, "ops")))
+    weights, activations, temporaries, kv = (
+        round(_median(_sums(calls_of, f"{name}_bytes")))
+        for name in ("weight", "activation", "temporary", "kv")
+    )
+    moved = weights + activations + temporaries + kv
+    working_set = _median([_working_set(r, profile.model.mode) for c in ran for r in c])
+    ceilings = _ceilings(profile, roofs, first, working_set)
+    verdict = judge(ops, moved, time.median / 1e3, ceilings)
+    cpu = [sum(r.user_ns + r.system_ns for r in c) / _NS_PER_MS for c in calls_of]
+    return OperatorRow(
+        operator=first.operator,
+        kind=first.kind,
+        block=block_of(first.name, first.operator, first.kind),
+        calls=max(len(c) for c in ran),
+        time_ms=time,
+        call_ms=call,
+        share=time.median / wall_ms if wall_ms else 0.0,
+        ops=ops,
+        ops_share=ops / all_ops if all_ops else 0.0,
+        weight_bytes=weights,
+        activation_bytes=activations,
+        temporary_bytes=temporaries,
+        kv_bytes=kv,
+        intensity=ops / moved if moved else 0.0,
+        gops=verdict.gops,
+        gbytes_per_second=verdict.gbytes_per_second,
+        level=ceilings.level,
+        roof_share=verdict.roof_share,
+        bound=verdict.bound,
+        refused=verdict.refused,
+        minor_faults=_median(_sums(calls_of, "minor_faults")),
+        major_faults=_median(_sums(calls_of, "major_faults")),
+        rss_delta_bytes=_median(_sums(calls_of, "rss_delta_bytes")),
+        cpu_ms=_median(cpu),
+        input_shapes=first.input_shapes,
+        output_shapes=first.output_shapes,
+    )
+
+
+def _working_set(record: Record, mode: str) -> float:
+    """Bytes that one call touches, each class once (a temporary is written, then read)."""
+    # Re-quantisation reads the same weights twice: for their mean, then to round them.
+    reads = 2 if record.kind == "bitlinear" and mode == "online" else 1
+    temporaries = record.temporary_bytes / 2
+    return record.weight_bytes / reads + record.activation_bytes + record.kv_bytes + temporaries
+
+
+def _ceilings(profile: Profile, roofs: BestRoofs, record: Record, working_set: float) -> Ceilings:
+    """What the operator is held against: the level it fits, and the units that compute it."""
+    machine = profile.machine
+    l2 = profile.run.threads * machine.l2_bytes
+    level = level_of(working_set, l2, machine.l3_bytes)
+    native = profile.run.backend == "native" and record.kind == "bitlinear"
+    return Ceilings(
+        level=level,
+        bandwidth=roofs.bandwidth.get(level),
+        compute=roofs.int8 if native else roofs.fp32,
+        # A CPU with bfloat16 units multiplies that dtype faster than the float32 probe.
+        exact=native or record.dtype == "float32",
+    )
+
+
+def _sums(calls_of: list[list[Record]], name: str) -> list[int]:
+    """The sum of one field over an operator's calls, pass by pass; 0 where it did not run."""
+    return [sum(getattr(r, name) for r in records) for records in calls_of]
+
+
+def _median(values: Sequence[float]) -> float:
+    return float(np.median(values))

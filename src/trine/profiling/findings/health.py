@@ -1,0 +1,161 @@
+"""Whether the figures of this run can be trusted, and whether a fix did what was predicted."""
+
+from __future__ import annotations
+
+import statistics
+
+from trine.profiling.analysis import stat
+from trine.profiling.findings.finding import NS_PER_MS, Case, Finding, largest, time_of
+from trine.profiling.profile import Pass
+
+# What a profile may leave unnamed before its table misleads, and what watching may cost: the
+# recorder is built to stay below 3 % of a warm 2B-4T prefill.
+UNATTRIBUTED_SHARE = 0.05
+OVERHEAD_SHARE = 0.03
+# Repetitions of the same work; half as long again is another machine than a moment before.
+UNSTABLE_SPREAD = 1.5
+# Two repetitions differ; from three on, the deciles begin to say something.
+UNSTABLE_PASSES = 3
+
+
+def unattributed(case: Case) -> list[Finding]:
+    """Gaps between operators that no rule names; the effect is all their time."""
+    findings: list[Finding] = []
+    for stage, table in case.warm.items():
+        share = table.unattributed_ms / table.wall_ms.median
+        if share <= UNATTRIBUTED_SHARE:
+            continue
+        rows = [row for row in table.rows if row.kind == "unattributed"]
+        findings.append(
+            Finding(
+                rule="unattributed",
+                stage=stage,
+                state="measured",
+                effect_ms=time_of(rows),
+                values={"stage": stage, "share": share, "gaps": len(rows)},
+                evidence=[f"{row.operator}: {row.time_ms.median:.2f} ms" for row in largest(rows)],
+            )
+        )
+    return findings
+
+
+def recorder_overhead(case: Case) -> list[Finding]:
+    """Recorded against bare prefills: the effect is the difference of their medians.
+
+    Only where each pair of neighbours says so too (the 95 % interval of the paired difference
+    lies above 0): on a busy machine single passes differ by more than the recorder costs.
+    """
+    overhead = case.profile.overhead
+    if overhead is None or not overhead.bare_ns or not overhead.recorded_ns:
+        return []
+    recorded, bare = statistics.median(overhead.recorded_ns), statistics.median(overhead.bare_ns)
+    pairs = zip(overhead.recorded_ns, overhead.bare_ns, strict=False)
+    if recorded <= (1 + OVERHEAD_SHARE) * bare or stat([a - b for a, b in pairs]).low <= 0:
+        return []
+    return [
+        Finding(
+            rule="recorder_overhead",
+            stage="prefill",
+            state="measured",
+            effect_ms=(recorded - bare) / NS_PER_MS,
+            values={
+                "share": recorded / bare - 1,
+                "recorded_ms": recorded / NS_PER_MS,
+                "bare_ms": bare / NS_PER_MS,
+                "events": overhead.events_per_pass,
+            },
+            evidence=[
+                f"{recorded / NS_PER_MS:.2f} - {bare / NS_PER_MS:.2f} ms, "
+                f"n = {len(overhead.recorded_ns)} + {len(overhead.bare_ns)}"
+            ],
+        )
+    ]
+
+
+def unstable(case: Case) -> list[Finding]:
+    """Repetitions of the same step that spread too far; a fact about all other figures."""
+    findings: list[Finding] = []
+    for stage in case.warm:
+        passes = [p for _, p in case.profile.passes_of(stage, "measured") if p.duration_ns > 0]
+        relative = _relative_times(passes)
+        if len(relative) < UNSTABLE_PASSES:
+            continue
+        spread = stat(relative)
+        if spread.p90 <= UNSTABLE_SPREAD * spread.p10:
+            continue
+        times = stat([p.duration_ns / NS_PER_MS for p in passes])
+        findings.append(
+            Finding(
+                rule="unstable",
+                stage=stage,
+                state="measured",
+                effect_ms=None,
+                values={
+                    "stage": stage,
+                    "ratio": spread.p90 / spread.p10,
+                    "passes": len(passes),
+                    "p10_ms": times.p10,
+                    "p90_ms": times.p90,
+                },
+                evidence=[f"{stage}: {times.p10:.2f} - {times.p90:.2f} ms, n = {len(passes)}"],
+            )
+        )
+    return findings
+
+
+def partial_run(case: Case) -> list[Finding]:
+    """The run was interrupted; what is there is complete passes."""
+    profile = case.profile
+    if profile.status != "partial":
+        return []
+    measured = sum(p.state == "measured" for p in profile.passes)
+    return [
+        Finding(
+            rule="partial_run",
+            stage=None,
+            state=None,
+            effect_ms=None,
+            values={
+                "note": profile.status_note,
+                "passes": len(profile.passes),
+                "measured": measured,
+            },
+            evidence=[profile.status_note] if profile.status_note else [],
+        )
+    ]
+
+
+def fix_verified(case: Case) -> list[Finding]:
+    """What a fix gained in a second process, beside what its finding predicted."""
+    return [
+        Finding(
+            rule="fix_verified",
+            stage=trial.stage,
+            state="measured",
+            effect_ms=trial.before_ms - trial.measured_ms,
+            values={
+                "stage": trial.stage,
+                "fixed": trial.rule,
+                "before_ms": trial.before_ms,
+                "predicted_ms": trial.predicted_ms,
+                "measured_ms": trial.measured_ms,
+                "predicted_gain_ms": trial.before_ms - trial.predicted_ms,
+                "measured_gain_ms": trial.before_ms - trial.measured_ms,
+            },
+            evidence=[f"{name}={value}" for name, value in trial.environment.items()],
+        )
+        for trial in case.profile.fix_trials
+    ]
+
+
+def _relative_times(passes: list[Pass]) -> list[float]:
+    """Each pass over the median of its own step, since later steps have more context to read."""
+    by_step: dict[int, list[int]] = {}
+    for pass_ in passes:
+        by_step.setdefault(pass_.step, []).append(pass_.duration_ns)
+    return [
+        duration / statistics.median(durations)
+        for durations in by_step.values()
+        if len(durations) >= UNSTABLE_PASSES
+        for duration in durations
+    ]

@@ -1,0 +1,90 @@
+"""One operator against the roofs: which memory level, what share of the attainable rate.
+
+In: OPs, modelled bytes and seconds, and the best probes. Out: a `Verdict`. Plain numbers only;
+`analysis` takes them from records.
+
+The model is the classic roofline (Williams, Waterman, Patterson 2009): the attainable rate is
+min(compute roof, intensity x bandwidth roof).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Modelled bytes and OPs are minima, so a rate above a roof means that the model or the level is
+# wrong. Probes of one level repeat within 15 % even on a shared machine; beyond that: refused.
+REFUSE_ABOVE = 1.15
+# Below a tenth of what both roofs allow, neither of them explains the time.
+OVERHEAD_BELOW = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Ceilings:
+    """Bandwidth in B/s of `level` and compute in OP/s; None where no probe exists.
+
+    `exact` is False where the compute probe is only a floor of what the units can do.
+    """
+
+    level: str
+    bandwidth: float | None
+    compute: float | None
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The fields of the same names of `analysis.OperatorRow`; rates in 1e9 per second."""
+
+    gops: float | None = None
+    gbytes_per_second: float | None = None
+    roof_share: float | None = None
+    bound: str = ""
+    refused: str = ""
+
+
+def level_of(working_set: float, l2_bytes: int, l3_bytes: int) -> str:
+    """The smallest level that holds the working set; an unknown size (0) holds nothing."""
+    if working_set <= l2_bytes:
+        return "L2"
+    return "L3" if working_set <= l3_bytes else "DRAM"
+
+
+def judge(ops: int, moved: int, seconds: float, ceilings: Ceilings) -> Verdict:
+    """Rates, share of the roof and what bounds the operator; nothing at all without time."""
+    if seconds <= 0:
+        return Verdict()
+    refused = _refusal(ops / seconds, moved / seconds, ceilings)
+    if refused:
+        return Verdict(refused=refused)
+    share, bound = _share(ops, moved, seconds, ceilings)
+    if share is not None and share < OVERHEAD_BELOW:
+        bound = "overhead"
+    return Verdict(ops / seconds / 1e9, moved / seconds / 1e9, share, bound)
+
+
+def _refusal(ops_rate: float, byte_rate: float, ceilings: Ceilings) -> str:
+    """The figure, the roof and its level in signs and units; empty when both rates can be."""
+    bandwidth, compute = ceilings.bandwidth, ceilings.compute
+    if bandwidth is not None and byte_rate > REFUSE_ABOVE * bandwidth:
+        return (
+            f"{byte_rate / 1e9:.1f} GB/s > {REFUSE_ABOVE} × {bandwidth / 1e9:.1f} GB/s "
+            f"({ceilings.level})"
+        )
+    if compute is not None and ceilings.exact and ops_rate > REFUSE_ABOVE * compute:
+        return f"{ops_rate / 1e9:.1f} GOPS > {REFUSE_ABOVE} × {compute / 1e9:.1f} GOPS"
+    return ""
+
+
+def _share(ops: int, moved: int, seconds: float, ceilings: Ceilings) -> tuple[float | None, str]:
+    """The achieved part of the attainable rate, and the roof that sets it."""
+    bandwidth, compute = ceilings.bandwidth, ceilings.compute
+    if bandwidth is None or moved == 0:
+        return None, ""
+    if ops == 0:
+        return moved / seconds / bandwidth, "memory"
+    if compute is None:
+        return None, ""
+    by_memory = ops / moved * bandwidth
+    if by_memory <= compute:
+        return ops / seconds / by_memory, "memory"
+    return (ops / seconds / compute, "compute") if ceilings.exact else (None, "")

@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import dataclasses
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from profile_builder import MACHINE, PROBE_NS, assemble, build_profile, pass_label, plant, record
+from trine.profiling.analysis import (
+    OperatorRow,
+    best_roofs,
+    block_of,
+    layer_rows,
+    stage_table,
+    stat,
+)
+from trine.profiling.profile import Kind, Model, Profile, Record, Roof, Run
+
+MS = 1_000_000
+
+
+def two_passes() -> Profile:
+    """q_proj on two layers and one norm in two prefills; the second norm call is missing."""
+
+    def q(layer: int, ms: int) -> Record:
+        return record(
+            "q_proj",
+            "bitlinear",
+            ms * MS,
+            layer=layer,
+            name=f"model.layers.{layer}.self_attn.q_proj",
+            ops=6 * MS,
+            weight_bytes=4 * MS,
+            activation_bytes=1 * MS,
+            temporary_bytes=2 * MS,
+            minor_faults=10,
+            rss_delta_bytes=-4096,
+            user_ns=3 * MS,
+            system_ns=1 * MS,
+        )
+
+    norm = record("norm", "norm", 2 * MS, name="model.norm")
+    return assemble(
+        [
+            (pass_label("prefill", "measured", tokens=3), [q(0, 4), q(1, 6), norm]),
+            (pass_label("prefill", "measured", repetition=1, tokens=3), [q(0, 8), q(1, 10)]),
+        ]
+    )
+
+
+def test_an_operator_is_the_sum_of_its_calls_and_the_median_of_passes() -> None:
+    table = stage_table(two_passes(), "prefill")
+    assert table is not None
+    assert (table.passes, table.tokens) == (2, 3)
+    q = table.rows[0]
+    assert (q.operator, q.kind, q.block, q.calls) == ("q_proj", "bitlinear", "attention", 2)
+    assert (q.time_ms.median, q.call_ms.median) == (14.0, 7.0)
+    assert (q.ops, q.weight_bytes, q.activation_bytes) == (12 * MS, 8 * MS, 2 * MS)
+    assert (q.temporary_bytes, q.kv_bytes, q.bytes) == (4 * MS, 0, 14 * MS)
+    assert q.intensity == pytest.approx(12 / 14)
+    assert q.gops == pytest.approx(12 / 14)
+    assert q.gbytes_per_second == pytest.approx(1.0)
+    assert q.ops_share == 1.0
+    assert (q.minor_faults, q.rss_delta_bytes, q.cpu_ms) == (20, -8192, 8.0)
+
+
+def test_an_operator_that_one_pass_lacks_took_no_time_there() -> None:
+    table = stage_table(two_passes(), "prefill")
+    assert table is not None
+    norm = table.rows[1]
+    assert (norm.time_ms.median, norm.call_ms.median, norm.calls) == (1.0, 2.0, 1)
+
+
+def test_the_table_adds_up_to_the_wall_time() -> None:
+    table = stage_table(two_passes(), "prefill")
+    assert table is not None
+    wall = (4 + 6 + 2 + 8 + 10) / 2 + (3 + 2) / 2 * PROBE_NS / MS
+    assert table.wall_ms.median == pytest.approx(wall)
+    assert table.recorder_ms == pytest.approx(2.5 * PROBE_NS / MS)
+    assert table.rest_ms == pytest.approx(0.0, abs=1e-9)
+    assert table.rows[0].share == pytest.approx(14 / wall)
+
+
+def test_states_and_stages_never_mix() -> None:
+    profile = two_passes()
+    assert stage_table(profile, "prefill", "cold") is None
+    assert stage_table(profile, "decode") is None
+    assert layer_rows(profile, "decode") == []
+
+
+def test_rows_come_in_the_order_of_first_execution() -> None:
+    table = stage_table(build_profile(), "decode")
+    assert table is not None
+    names = [row.operator for row in table.rows]
+    assert names[:4] == ["embed_tokens", "causal_mask", "rotary_emb", "input_layernorm"]
+    assert names[-3:] == ["norm", "lm_head", "sampling"]
+
+
+def test_unattributed_is_the_sum_of_the_gaps_without_a_name() -> None:
+    profile = assemble(
+        [
+            (
+                pass_label("decode", "measured"),
+                [
+                    record("a → b", "unattributed", 2 * MS),
+                    record("b → c", "unattributed", 3 * MS),
+                    record("rope", "rope", 5 * MS),
+                ],
+            )
+        ]
+    )
+    table = stage_table(profile, "decode")
+    assert table is not None and table.unattributed_ms == 5.0
+
+
+def test_layers_come_in_order_and_what_is_outside_them_last() -> None:
+    rows = layer_rows(two_passes(), "prefill")
+    assert [(r.layer, r.blocks, r.total_ms) for r in rows] == [
+        (0, {"attention": 6.0}, 6.0),
+        (1, {"attention": 8.0}, 8.0),
+        (-1, {"norm": 1.0}, 1.0),
+    ]
+
+
+def test_a_layer_has_its_blocks() -> None:
+    row = layer_rows(build_profile(), "prefill")[0]
+    assert set(row.blocks) == {"norm", "other", "attention", "residual", "mlp"}
+    assert row.total_ms == pytest.approx(sum(row.blocks.values()))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "block"),
+    [
+        ("model.layers.3.self_attn.q_proj", "bitlinear", "attention"),
+        ("model.layers.3.self_attn.attention", "attention", "attention"),
+        ("model.layers.3.self_attn.rope", "rope", "attention"),
+        ("model.layers.3.self_attn.attn_sub_norm", "norm", "norm"),
+        ("model.layers.3.mlp.up_proj", "bitlinear", "mlp"),
+        ("model.layers.3.mlp.gate_x_up", "gating", "mlp"),
+        ("model.layers.3.mlp.act_fn", "activation", "mlp"),
+        ("model.layers.3.mlp_residual", "residual", "residual"),
+        ("model.layers.3.mlp.a → b", "unattributed", "other"),
+        ("model.embed_tokens", "embedding", "embedding"),
+        ("model.rotary_emb", "rope", "attention"),
+        ("lm_head", "linear", "lm_head"),
+        ("sampling", "sampling", "sampling"),
+        ("projector", "linear", "other"),
+    ],
+)
+def test_the_block_follows_kind_and_place(name: str, kind: Kind, block: str) -> None:
+    assert block_of(name, name.rsplit(".", 1)[-1], kind) == block
+
+
+def test_the_best_probe_at_the_run_s_threads_is_the_roof() -> None:
+    def roof(level: str, threads: int, value: float) -> Roof:
+        return Roof(level, threads, value, "B/s", "avx2", 0, 0.1, "before")
+
+    probes = [roof("DRAM", 2, 20e9), roof("DRAM", 2, 30e9), roof("DRAM", 1, 50e9)]
+    probes += [roof("int8", 2, 8e11), roof("fp32", 1, 1e11)]
+    best = best_roofs(assemble([], roofs=probes))
+    assert (best.bandwidth, best.int8, best.fp32) == ({"DRAM": 30e9}, 8e11, None)
+
+
+def one_call(run: Run | None = None, model: Model | None = None, **fields: Any) -> Profile:
+    """One measured call of 10 ms on a machine with 64 KiB of L2 in all and 1 MiB of L3."""
+    base = build_profile(repeat=0, decode=0)
+    call: dict[str, Any] = {"operator": "q_proj", "kind": "bitlinear", "duration_ns": 10 * MS}
+    return assemble(
+        [(pass_label("prefill", "measured"), [record(**(call | fields))])],
+        machine=dataclasses.replace(MACHINE, l2_bytes=32 << 10, l3_bytes=1 << 20),
+        model=model or base.model,
+        run=run or base.run,
+    )
+
+
+def row_of(profile: Profile) -> OperatorRow:
+    table = stage_table(profile, "prefill")
+    assert table is not None
+    return table.rows[0]
+
+
+@pytest.mark.parametrize(
+    ("size", "level"),
+    [(64 << 10, "L2"), ((64 << 10) + 1, "L3"), (1 << 20, "L3"), ((1 << 20) + 1, "DRAM")],
+)
+def test_the_level_is_that_of_one_call_on_all_threads(size: int, level: str) -> None:
+    assert row_of(one_call(weight_bytes=size)).level == level
+    # A temporary is written and read, so its bytes are twice its size.
+    assert row_of(one_call(temporary_bytes=2 * size)).level == level
+
+
+def test_online_weights_are_read_twice_and_held_once() -> None:
+    online = dataclasses.replace(build_profile().model, mode="online")
+    profile = one_call(weight_bytes=2 << 20, model=online)
+    assert row_of(profile).level == "L3"
+
+
+def test_only_a_native_bitlinear_is_held_against_int8() -> None:
+    work: dict[str, Any] = {"ops": 10**9, "weight_bytes": 1, "duration_ns": 2 * MS}  # 500 GOPS
+    torch_row = row_of(one_call(**work))
+    assert torch_row.refused == "500.0 GOPS > 1.15 × 200.0 GOPS"
+    native = dataclasses.replace(build_profile().run, backend="native")
+    assert row_of(one_call(**work, run=native)).gops == 500.0
+    linear = row_of(one_call(**work, run=native, kind="linear"))
+    assert linear.refused
+
+
+def test_the_float32_probe_refuses_no_bfloat16() -> None:
+    row = row_of(one_call(ops=10**9, weight_bytes=1, duration_ns=2 * MS, dtype="bfloat16"))
+    assert (row.gops, row.roof_share) == (500.0, None)
+
+
+def test_stat_by_hand() -> None:
+    result = stat([5.0, 1.0, 4.0, 2.0, 3.0])
+    assert (result.median, result.n) == (3.0, 5)
+    assert result.p10 == pytest.approx(1.4) and result.p90 == pytest.approx(4.6)
+    assert 1.0 <= result.low <= 3.0 <= result.high <= 5.0
+
+
+def test_stat_of_one_sample_and_of_none() -> None:
+    assert dataclasses.astuple(stat([7.0])) == (7.0, 7.0, 7.0, 7.0, 7.0, 1)
+    with pytest.raises(ValueError, match="at least one sample"):
+        stat([])
+
+
+samples = st.lists(st.floats(0, 1e6), min_size=1, max_size=30)
+
+
+@given(samples, st.randoms(use_true_random=False))
+@settings(max_examples=50)
+def test_stat_knows_no_order(values: list[float], shuffle: random.Random) -> None:
+    before = stat(values)
+    shuffle.shuffle(values)
+    assert stat(values) == before
+
+
+@given(samples)
+@settings(max_examples=50)
+def test_stat_stays_within_its_samples(values: list[float]) -> None:
+    result = stat(values)
+    assert min(values) <= result.low <= result.high <= max(values)
+    assert result.p10 <= result.median <= result.p90
+
+
+# Durations of up to five operators in up to six passes.
+drafts = st.lists(st.lists(st.integers(0, 10**9), min_size=1, max_size=5), min_size=1, max_size=6)
+
+
+def drafted(durations: list[list[int]]) -> Profile:
+    return assemble(
+        [
+            (
+                pass_label("decode", "measured", repetition=i),
+                [record(f"op{j}", "linear", ns, ops=ns % 7) for j, ns in enumerate(row)],
+            )
+            for i, row in enumerate(durations)
+        ]
+    )
+
+
+@given(drafts)
+@settings(max_examples=50)
+def test_shares_lie_within_the_wall_and_the_parts_make_it_up(durations: list[list[int]]) -> None:
+    table = stage_table(drafted(durations), "decode")
+    assert table is not None
+    assert all(0 <= row.share <= 1 for row in table.rows)
+    parts = sum(row.time_ms.median for row in table.rows) + table.recorder_ms + table.rest_ms
+    assert parts == pytest.approx(table.wall_ms.median)
+    assert sum(row.ops_share for row in table.rows) in (pytest.approx(1.0), 0)
+
+
+@given(drafts, st.randoms(use_true_random=False))
+@settings(max_examples=50)
+def test_the_order_of_the_repetitions_has_no_influence(
+    durations: list[list[int]], shuffle: random.Random
+) -> None:
+    before = stage_table(drafted(durations), "decode")
+    shuffle.shuffle(durations)
+    after = stage_table(drafted(durations), "decode")
+    assert before is not None and after is not None
+    assert before.wall_ms == after.wall_ms
+    assert {r.operator: r.time_ms for r in before.rows} == {
+        r.operator: r.time_ms for r in after.rows
+    }
+
+
+def test_a_slower_operator_takes_a_larger_share() -> None:
+    shares = []
+    for factor in (1, 2, 4):
+        profile = build_profile(plant(operator="down_proj", slower=factor))
+        table = stage_table(profile, "decode")
+        assert table is not None
+        shares += [row.share for row in table.rows if row.operator == "down_proj"]
+    assert shares == sorted(shares) and shares[0] < shares[-1]

@@ -6,7 +6,12 @@ import os
 import shutil
 from collections.abc import Callable
 
+import hypothesis
 import pytest
+
+# A deadline is a timing assert, and this machine may be anyone's.
+hypothesis.settings.register_profile("trine", deadline=None)
+hypothesis.settings.load_profile("trine")
 
 
 @pytest.fixture

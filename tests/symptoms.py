@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -13,7 +14,7 @@ from profile_builder import Edit, assemble, build_profile, pass_label, plant, re
 from trine.checkpoint import Mode
 from trine.profiling.analysis import StageTable, stage_table
 from trine.profiling.findings import Finding, find
-from trine.profiling.profile import Experiment, FixTrial, Overhead, Profile, Record, Stage
+from trine.profiling.profile import Experiment, FixTrial, Overhead, Pass, Profile, Record, Stage
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -83,6 +84,34 @@ def storming(faults: int) -> Profile:
         temporary_bytes=2 * 70_778_880,
     )
     return build_profile(edit, geometry="2b-4t", layers=2, repeat=3)
+
+
+def half_storming() -> Profile:
+    """The same storm in every other call: four passes of two calls, the second of each calm."""
+
+    def calm(pass_: Pass, record: Record) -> Record:
+        if record.operator != "gate_proj" or record.layer != 1:
+            return record
+        return dataclasses.replace(
+            record, minor_faults=0, system_ns=0, duration_ns=record.duration_ns // 4
+        )
+
+    storm = plant(
+        operator="gate_proj",
+        slower=16,
+        minor_faults=17_280,
+        user_ns=30 * MS,
+        system_ns=10 * MS,
+        temporary_bytes=2 * 70_778_880,
+    )
+    return build_profile(storm, calm, geometry="2b-4t", layers=2, repeat=4)
+
+
+def busy(switches: int) -> Profile:
+    """Measured passes of 1 s on two threads with `switches` involuntary switches each."""
+    return build_profile(
+        plant(operator="lm_head", state="measured", add_ns=10**9, involuntary_switches=switches)
+    )
 
 
 def at_roof(share: float, *, ops: int = 0) -> Profile:
@@ -170,6 +199,7 @@ SYMPTOMS: Mapping[str, Callable[[], Profile]] = MappingProxyType(
     {
         "partial_run": interrupted,
         "above_roof": lambda: at_roof(1.2),
+        "busy_machine": lambda: busy(400),
         "unstable": lambda: repeated(100, 100, 200, 200, 200),
         "unattributed": lambda: with_gap(6),
         "recorder_overhead": lambda: watched([104, 105, 106], [100, 100, 100]),

@@ -13,6 +13,7 @@ from profile_builder import MACHINE, assemble, build_profile, pass_label, plant,
 from symptoms import (
     MS,
     at_roof,
+    busy,
     computing,
     fixed,
     interrupted,
@@ -222,3 +223,13 @@ def test_fix_verified_sets_prediction_and_measurement_side_by_side() -> None:
     assert found.effect_ms == 30.0 and found.fix_environment == {}
     assert (found.values["predicted_gain_ms"], found.values["measured_gain_ms"]) == (40.0, 30.0)
     assert found.evidence == ["MALLOC_TOP_PAD_=9"]
+
+
+def test_busy_machine() -> None:
+    found = one(busy(400), "busy_machine")
+    assert found.effect_ms is None
+    assert 75 < found.values["rate"] < 200
+    assert "busy_machine" not in rules(busy(100))
+    # With more threads than cores the threads displace each other, which is another finding.
+    crowded = dataclasses.replace(busy(400).run, threads=8)
+    assert "busy_machine" not in rules(dataclasses.replace(busy(400), run=crowded))

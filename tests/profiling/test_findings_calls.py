@@ -14,6 +14,7 @@ from symptoms import (
     compiling,
     dissect,
     dtypes,
+    half_storming,
     one,
     repeating,
     rules,
@@ -176,6 +177,26 @@ def test_page_fault_storm() -> None:
         "MALLOC_TRIM_THRESHOLD_": str(512 << 20),
         "MALLOC_TOP_PAD_": str(128 << 20),
     }
+
+
+def test_a_storm_in_every_other_call_counts_those_calls() -> None:
+    # A median over passes or calls would miss it: an allocator changes its mind within a run.
+    profile = half_storming()
+    found = one(profile, "page_fault_storm", "prefill")
+    measured = {
+        i for i, p in enumerate(profile.passes) if (p.stage, p.state) == ("prefill", "measured")
+    }
+    hit = [
+        r.duration_ns / MS
+        for r in profile.records
+        if r.pass_index in measured and r.operator == "gate_proj" and r.layer == 0
+    ]
+    assert found.effect_ms == pytest.approx(sum(hit) / len(hit) / 4)
+    assert found.values["calls_share"] == 0.5
+    assert found.values["faults"] == 17_280
+    with_faults, without = found.evidence[0].split("; ")
+    assert with_faults.startswith("gate_proj: 17,280 × 4 KiB, ") and with_faults.endswith("(4)")
+    assert without.startswith("0 × 4 KiB, ") and without.endswith("(4)")
 
 
 def test_few_faults_are_no_storm() -> None:

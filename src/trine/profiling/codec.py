@@ -47,12 +47,12 @@ def build(cls: type[T], data: Any, where: str) -> T:
         raise ProfileError(f"{where}: unknown key {unknown[0]!r}; legal: {', '.join(fields)}")
     if missing := sorted(set(fields) - set(data)):
         raise ProfileError(f"{where}: key {missing[0]!r} is missing")
-    hints = _hints(cls)
+    hints = _hints(typing.cast(typing.Hashable, cls))
     return cls(**{name: _convert(hints[name], data[name], f"{where}: {name}") for name in fields})
 
 
 @functools.cache
-def _hints(cls: type) -> dict[str, Any]:
+def _hints(cls: typing.Hashable) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch.nn.functional as F
@@ -79,6 +80,8 @@ def _inputs(model: Any, layer: Any, ids: torch.Tensor) -> dict[str, torch.Tensor
 
 def _steps(module: Any, x: torch.Tensor, mode: str) -> dict[str, Timed]:
     """The call and its steps, each on the real operands of that step."""
+    act_quant: Any = ActQuant.apply
+    weight_quant: Any = WeightQuant.apply
     if mode == "packed":
         dense = unpack_weights(module.weight, dtype=module.dtype)
         codes, scale = module.activation_quant(x)
@@ -90,19 +93,19 @@ def _steps(module: Any, x: torch.Tensor, mode: str) -> dict[str, Timed]:
             "linear": lambda: F.linear(codes.to(module.dtype), dense),
             "rescale": lambda: module.post_quant_process(y, module.weight_scale, scale),
         }
-    quantised = ActQuant.apply(x)
+    quantised = act_quant(x)
     if mode == "online":
-        dense = WeightQuant.apply(module.weight)
+        dense = weight_quant(module.weight)
         return {
             "whole": lambda: module(x),
-            "weight_quant": lambda: WeightQuant.apply(module.weight),
-            "act_quant": lambda: ActQuant.apply(x),
+            "weight_quant": lambda: weight_quant(module.weight),
+            "act_quant": lambda: act_quant(x),
             "linear": lambda: F.linear(quantised, dense),
         }
     y = F.linear(quantised, module.weight)
     return {
         "whole": lambda: module(x),
-        "act_quant": lambda: ActQuant.apply(x),
+        "act_quant": lambda: act_quant(x),
         "linear": lambda: F.linear(quantised, module.weight),
         "rescale": lambda: y * module.weight_scale,
     }
@@ -116,7 +119,7 @@ def _dtypes(module: Any, x: torch.Tensor) -> dict[str, Timed]:
         twin = module if same else copy.deepcopy(module).to(dtype)
         twin_x = x.to(dtype)
         name = str(dtype).removeprefix("torch.")
-        variants[name] = lambda twin=twin, twin_x=twin_x: twin(twin_x)
+        variants[name] = partial(twin, twin_x)
     return variants
 
 

@@ -26,6 +26,7 @@ from trine.profiling.findings.health import (
 from trine.profiling.findings.machine import (
     above_roof,
     bandwidth_bound,
+    busy_machine,
     compute_bound,
     thread_oversubscription,
 )
@@ -46,6 +47,7 @@ __all__ = ["RULES", "Finding", "Rule", "find"]
 RULES: tuple[Rule, ...] = (
     partial_run,
     above_roof,
+    busy_machine,
     unstable,
     unattributed,
     recorder_overhead,

@@ -7,9 +7,13 @@ import statistics
 from typing import Literal
 
 from trine.profiling.findings.finding import EVIDENCE_LINES, Case, Finding, largest, names, time_of
+from trine.profiling.profile import Profile
 
 # From 60 % of what the roofs allow, tuning the same work gains less than a factor of 1.7.
 AT_ROOF = 0.6
+# Threads taken off their core, a second and thread. A quiet machine showed 16 to 40 (timer and
+# kernel threads), one busy neighbour process on two cores 76 to 141 (docs/log.md).
+BUSY_SWITCHES = 75.0
 # Operators at their roof matter together once they are a third of the pass, roughly.
 BOUND_SHARE = 0.3
 
@@ -80,11 +84,43 @@ def above_roof(case: Case) -> list[Finding]:
     return findings
 
 
+def busy_machine(case: Case) -> list[Finding]:
+    """Other work took the cores away during measured passes; no table can correct for that.
+
+    More threads than cores do the same to themselves, so then `thread_oversubscription` speaks.
+    """
+    if case.profile.run.threads > _cores(case.profile):
+        return []
+    passes = [p for p in case.profile.passes if p.state == "measured" and p.duration_ns > 0]
+    seconds = sum(p.duration_ns for p in passes) / 1e9
+    switches = sum(p.involuntary_switches for p in passes)
+    if not passes or switches <= BUSY_SWITCHES * seconds * case.profile.run.threads:
+        return []
+    worst = max(passes, key=lambda p: p.involuntary_switches / p.duration_ns)
+    return [
+        Finding(
+            rule="busy_machine",
+            stage=None,
+            state="measured",
+            effect_ms=None,
+            values={
+                "rate": switches / seconds / case.profile.run.threads,
+                "usual": BUSY_SWITCHES,
+                "switches": switches,
+                "seconds": seconds,
+            },
+            evidence=[
+                f"{worst.stage} {worst.repetition}.{worst.step}: involuntary_switches "
+                f"{worst.involuntary_switches:,}, {worst.duration_ns / 1e6:,.1f} ms"
+            ],
+        )
+    ]
+
+
 def thread_oversubscription(case: Case) -> list[Finding]:
     """More threads than the process may use cores; what that costs, only a second run can say."""
     machine, threads = case.profile.machine, case.profile.run.threads
-    quota = math.inf if machine.cgroup_cpus is None else machine.cgroup_cpus
-    cores = min(machine.cores_affinity, quota)
+    cores = _cores(case.profile)
     if threads <= cores:
         return []
     evidence: list[str] = []
@@ -111,3 +147,9 @@ def thread_oversubscription(case: Case) -> list[Finding]:
             evidence=evidence[:EVIDENCE_LINES],
         )
     ]
+
+
+def _cores(profile: Profile) -> float:
+    """The cores that the process may use: affinity, and the quota of its cgroup."""
+    quota = math.inf if profile.machine.cgroup_cpus is None else profile.machine.cgroup_cpus
+    return min(profile.machine.cores_affinity, quota)

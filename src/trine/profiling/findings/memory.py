@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from trine.profiling.analysis import OperatorRow, StageTable
 from trine.profiling.findings.finding import (
@@ -13,9 +15,6 @@ from trine.profiling.findings.finding import (
     WORTH,
     Case,
     Finding,
-    largest,
-    names,
-    time_of,
 )
 from trine.profiling.profile import Record
 
@@ -31,38 +30,58 @@ TRIM_FACTOR = 4
 _ITEMSIZE = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
+@dataclass(frozen=True, slots=True)
+class _Storm:
+    """One operator's calls of a stage, by whether they faulted their block in anew."""
+
+    row: OperatorRow
+    block: float
+    hit: list[Record]
+    calm: list[Record]
+
+
 def page_fault_storm(case: Case) -> list[Finding]:
-    """Operators whose blocks are mapped and unmapped inside each call.
+    """Operators whose blocks are mapped and unmapped inside a call.
 
     glibc maps a block above M_MMAP_THRESHOLD on its own and returns it to the kernel at free, so
-    that every call faults all its pages in anew. The effect is the operators' wall time x the
-    kernel's share of their CPU time: system time is summed over threads, and this takes it as
-    spread over them as user time is. Threads that spin while one faults make it too small.
+    that the call faults all its pages in anew, unless the heap happens to hold a hole of that
+    size: calls of one operator can differ, and are judged one by one. The effect, a mean per pass,
+    is the wall time of the calls that were hit x the kernel's share of their CPU time: system time
+    is summed over threads, and this takes it as spread over them as user time is. Threads that
+    spin while one faults make it too small.
     """
     findings: list[Finding] = []
-    dtype = case.profile.model.dtype
     threshold = _mmap_threshold(case.profile.run.environment)
     for stage, table in case.warm.items():
-        rows = [
-            row
+        calls = [r for p in case.records_of(stage) for r in p]
+        storms = [
+            storm
             for row in table.rows
-            if row.minor_faults >= STORM_FAULTS * row.calls
-            and _largest_block(row, dtype) > threshold
+            if (storm := _split(row, calls, case.profile.model.dtype)).hit
+            and storm.block > threshold
         ]
-        operators = {row.operator for row in rows}
-        passes = [[r for r in p if r.operator in operators] for p in case.records_of(stage)]
-        effect = statistics.median(_kernel_ms(records) for records in passes)
-        if rows and effect >= WORTH * table.wall_ms.median:
-            system = statistics.median(sum(r.system_ns for r in p) for p in passes)
-            findings.append(_storm(table, rows, effect, system / NS_PER_MS, dtype))
+        effect = sum(_kernel_ms(storm.hit) for storm in storms) / table.passes
+        if effect >= WORTH * table.wall_ms.median:
+            findings.append(_storm_finding(table, storms, effect))
     return findings
 
 
-def _storm(
-    table: StageTable, rows: list[OperatorRow], effect: float, system_ms: float, dtype: str
-) -> Finding:
-    block = max(_largest_block(row, dtype) for row in rows)
-    faults = sum(row.minor_faults for row in rows)
+def _split(row: OperatorRow, calls: list[Record], dtype: str) -> _Storm:
+    own = [r for r in calls if r.operator == row.operator]
+    return _Storm(
+        row=row,
+        block=_largest_block(row, dtype),
+        hit=[r for r in own if r.minor_faults >= STORM_FAULTS],
+        calm=[r for r in own if r.minor_faults < STORM_FAULTS],
+    )
+
+
+def _storm_finding(table: StageTable, storms: list[_Storm], effect: float) -> Finding:
+    storms = sorted(storms, key=lambda s: -sum(r.duration_ns for r in s.hit))
+    block = max(storm.block for storm in storms)
+    hit = [r for storm in storms for r in storm.hit]
+    calls = len(hit) + sum(len(storm.calm) for storm in storms)
+    faults = sum(r.minor_faults for r in hit) / table.passes
     return Finding(
         rule="page_fault_storm",
         stage=table.stage,
@@ -70,23 +89,35 @@ def _storm(
         effect_ms=effect,
         values={
             "stage": table.stage,
-            "operators": names(rows),
+            "operators": ", ".join(storm.row.operator for storm in storms),
+            "calls_share": len(hit) / calls,
             "faults": round(faults),
-            "faults_per_call": round(max(row.minor_faults / row.calls for row in rows)),
+            "faults_per_call": round(max(_median(s.hit, "minor_faults") for s in storms)),
             "faulted_mb": faults * PAGE / 1e6,
-            "temporary_mb": sum(row.temporary_bytes for row in rows) / 2 / 1e6,
+            "temporary_mb": sum(r.temporary_bytes for r in hit) / 2 / 1e6 / table.passes,
             "block_mb": block / 1e6,
-            "system_ms": system_ms,
+            "system_ms": sum(r.system_ns for r in hit) / NS_PER_MS / table.passes,
             "share": effect / table.wall_ms.median,
-            "time_ms": time_of(rows),
+            "time_ms": sum(r.duration_ns for r in hit) / NS_PER_MS / table.passes,
         },
-        evidence=[
-            f"{row.operator}: {row.minor_faults / row.calls:,.0f} × {PAGE // 1024} KiB, "
-            f"{row.temporary_bytes / 2 / row.calls / 1e6:.1f} MB, {row.call_ms.median:.2f} ms"
-            for row in largest(rows)
-        ],
+        evidence=[_storm_line(storm) for storm in storms[:EVIDENCE_LINES]],
         fix_environment=malloc_environment(block),
     )
+
+
+def _storm_line(storm: _Storm) -> str:
+    """Calls that were hit, and beside them the calls of the same operator that were not."""
+    parts = [
+        f"{_median(calls, 'minor_faults'):,.0f} × {PAGE // 1024} KiB, {storm.block / 1e6:.1f} MB, "
+        f"{_median(calls, 'duration_ns') / NS_PER_MS:.2f} ms ({len(calls)})"
+        for calls in (storm.hit, storm.calm)
+        if calls
+    ]
+    return f"{storm.row.operator}: {'; '.join(parts)}"
+
+
+def _median(records: list[Record], counter: Literal["minor_faults", "duration_ns"]) -> float:
+    return float(statistics.median(getattr(record, counter) for record in records))
 
 
 def malloc_environment(block_bytes: float) -> dict[str, str]:

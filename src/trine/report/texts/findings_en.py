@@ -23,11 +23,21 @@ FINDINGS: Mapping[str, FindingText] = MappingProxyType(
             fix="Repeat the run on an idle machine, so that the probes reach the roof. If the "
             "refusal stays, the cost model of these operators is wrong; please report it.",
         ),
+        "busy_machine": FindingText(
+            title="Other work took the cores away: {rate:,.0f} involuntary switches a second and "
+            "thread",
+            why="In {seconds:,.1f} s of measured passes the kernel took threads off their core "
+            "{switches:,} times; on a machine that does nothing else it is below {usual:,.0f} a "
+            "second and thread. Where one of two cooperating threads waits for its core, the other "
+            "waits with it, so small operators suffer most.",
+            fix="Stop other work and measure again.",
+        ),
         "unstable": FindingText(
             title="Repetitions of the {stage} spread by a factor of {ratio:.2f}",
             why="The 90th percentile of {passes} measured passes is {ratio:.2f} times the 10th, "
             "each pass taken against the median of its own step ({p10_ms:,.1f} to {p90_ms:,.1f} ms "
-            "over all of them). The machine was not the same machine throughout.",
+            "over all of them). Either other work disturbed the run, or the process itself "
+            "changed its behaviour, as an allocator does when it stops or starts to reuse a block.",
             fix="Read every figure with its interval. Stop other work, fix the CPU frequency, or "
             "raise `--repeat`.",
         ),
@@ -118,12 +128,13 @@ FINDINGS: Mapping[str, FindingText] = MappingProxyType(
         "page_fault_storm": FindingText(
             title="Temporaries are mapped anew at every call: {faults:,} page faults in the "
             "{stage}",
-            why="{operators} fault up to {faults_per_call:,} times a call: {faulted_mb:,.0f} MB "
-            "of fresh pages in a pass, against {temporary_mb:,.0f} MB of modelled temporaries. "
+            why="{calls_share:.0%} of the calls of {operators} fault up to {faults_per_call:,} "
+            "times each: {faulted_mb:,.0f} MB of fresh pages in a pass, against "
+            "{temporary_mb:,.0f} MB of modelled temporaries. "
             "Blocks up to {block_mb:.1f} MB lie above glibc's mmap threshold, so each is mapped, "
             "zeroed page by page and unmapped again. The kernel used {system_ms:,.0f} ms of CPU "
             "time on all threads; the effect is its share of the CPU time times the wall time of "
-            "these operators ({time_ms:,.0f} ms), and too small where threads wait spinning.",
+            "these calls ({time_ms:,.0f} ms), and too small where threads wait spinning.",
             fix="Keep such blocks on the heap: set this finding's variables before the process "
             "starts. A glibc that caps the mmap threshold at 32 MiB ignores a larger one; there "
             "`MALLOC_MMAP_MAX_=0` does the same. The price is memory that stays with the process.",

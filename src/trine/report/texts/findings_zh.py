@@ -22,11 +22,18 @@ FINDINGS: Mapping[str, FindingText] = MappingProxyType(
             fix="在空闲的机器上重测，让探测值达到真实上限；若仍被拒绝，"
             "说明这些算子的代价模型有误，请反馈该问题。",
         ),
+        "busy_machine": FindingText(
+            title="其他负载抢占了 CPU 核心：每线程每秒 {rate:,.0f} 次非自愿切换",
+            why="在 {seconds:,.1f} s 的正式测量中，内核共 {switches:,} 次把线程从核心上换下；"
+            "空闲机器上该值低于每线程每秒 {usual:,.0f} 次。"
+            "协同计算的两个线程中只要有一个在等待核心，另一个也只能等待，因此小算子受影响最大。",
+            fix="停掉其他负载后重新测量。",
+        ),
         "unstable": FindingText(
             title="{stage} 阶段各次重复的耗时波动过大：P90/P10 = {ratio:.2f}",
             why="{passes} 次正式测量中，P90 与 P10 之比为 {ratio:.2f}（每次前向先除以同一步的中"
             "位数；全部前向的范围为 {p10_ms:,.1f} 至 {p90_ms:,.1f} ms）。"
-            "测量期间机器状态并不稳定。",
+            "要么是其他负载干扰了测量，要么是进程自身的行为发生了变化，例如内存分配器开始或停止复用某个内存块。",
             fix="所有数值都应结合置信区间来看。请停掉其他负载、固定 CPU 频率，或增大 `--repeat`。",
         ),
         "unattributed": FindingText(
@@ -106,11 +113,12 @@ FINDINGS: Mapping[str, FindingText] = MappingProxyType(
         ),
         "page_fault_storm": FindingText(
             title="临时张量每次调用都重新映射：{stage} 阶段发生 {faults:,} 次缺页",
-            why="{operators} 每次调用最多触发 {faults_per_call:,} 次缺页："
+            why="{operators} 的调用中有 {calls_share:.0%} 触发缺页，"
+            "每次最多 {faults_per_call:,} 次："
             "一次前向共 {faulted_mb:,.0f} MB 新页，而建模的临时数据为 {temporary_mb:,.0f} MB。"
             "最大 {block_mb:.1f} MB 的内存块超过了 glibc 的 mmap 阈值，于是每块都要经历映射、"
             "逐页清零、再解除映射。内核在所有线程上共用去 {system_ms:,.0f} ms CPU 时间；"
-            "影响按内核占 CPU 时间的比例乘以这些算子的墙钟时间（{time_ms:,.0f} ms）计算，"
+            "影响按内核占 CPU 时间的比例乘以这些调用的墙钟时间（{time_ms:,.0f} ms）计算，"
             "若有线程在自旋等待则会偏小。",
             fix="在进程启动前设置本条给出的环境变量，让这些内存块留在堆上。"
             "若所用 glibc 把 mmap 阈值限制在 32 MiB，会忽略更大的值，"

@@ -1,0 +1,5 @@
+"""`python -m trine`."""
+
+from trine.cli import main
+
+main()

@@ -1,0 +1,197 @@
+"""`trine profile`: run a model under the recorder and write the reports."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trine.checkpoint import Checkpoint, Mode, open_checkpoint
+from trine.cli.output import discard_if_empty, prepare
+from trine.errors import UsageError
+from trine.profiling.inputs import make_tokens
+from trine.profiling.profile import Machine, Profile
+
+if TYPE_CHECKING:
+    from trine.profiling.torch_run import Settings
+
+NAME = "profile"
+INTERRUPTED = 130
+
+
+class Backend(StrEnum):
+    """What executes the model."""
+
+    torch = "torch"
+
+
+class ModeOption(StrEnum):
+    """How a BitLinear holds its weights."""
+
+    online = "online"
+    offline = "offline"
+    packed = "packed"
+
+
+class Dtype(StrEnum):
+    """The dtype of all float tensors."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+class CompileCache(StrEnum):
+    """Whether the cold run may use what an earlier process compiled."""
+
+    fresh = "fresh"
+    keep = "keep"
+
+
+class Language(StrEnum):
+    """The language of the reports."""
+
+    en = "en"
+    zh = "zh"
+    both = "both"
+
+
+def command(
+    model: Annotated[
+        str, typer.Argument(help="synthetic:2b-4t|3b|0.7b|tiny, an HF directory, or a hub id")
+    ] = "synthetic:2b-4t",
+    backend: Annotated[Backend, typer.Option(help="what executes the model")] = Backend.torch,
+    mode: Annotated[
+        ModeOption | None,
+        typer.Option(help="how BitLinear holds weights; default: the checkpoint's own"),
+    ] = None,
+    dtype: Annotated[Dtype, typer.Option(help="dtype of float tensors")] = Dtype.float32,
+    prompt: Annotated[str | None, typer.Option(help="text to prefill")] = None,
+    tokens: Annotated[
+        int | None, typer.Option(help="prefill this many seeded token ids  [default: 3]")
+    ] = None,
+    decode: Annotated[int, typer.Option(min=0, help="decode steps after each prefill")] = 8,
+    warmup: Annotated[int, typer.Option(min=0, help="repetitions before the measured ones")] = 1,
+    repeat: Annotated[int, typer.Option(min=1, help="measured repetitions")] = 3,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="compute threads; default: the usable cores")
+    ] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(help="only the first N decoder layers, or 'fit' for as many as memory holds"),
+    ] = None,
+    compile_cache: Annotated[
+        CompileCache, typer.Option(help="Inductor cache of the cold run")
+    ] = CompileCache.fresh,
+    out: Annotated[Path | None, typer.Option(help="folder; default: a new dated one")] = None,
+    force: Annotated[bool, typer.Option("--force", help="overwrite files in --out")] = False,
+    lang: Annotated[Language, typer.Option(help="language of the reports")] = Language.both,
+    json: Annotated[
+        bool, typer.Option("--json", help="print the profile on stdout; files only with --out")
+    ] = False,
+    verify_fixes: Annotated[
+        bool, typer.Option("--verify-fixes", help="re-run with each environment fix and compare")
+    ] = False,
+) -> int:
+    """Profile a BitNet model on this CPU, operator by operator, and explain why."""
+    from trine.cli.progress import Bar
+    from trine.profiling import machine
+
+    host = machine.describe()
+    checkpoint = open_checkpoint(model)
+    ids = make_tokens(checkpoint, prompt=prompt, tokens=tokens, decode=decode)
+    from trine.profiling.torch_run import Settings, run
+    from trine.torch.models import require_mode
+
+    chosen = mode.value if mode is not None else checkpoint.native_mode
+    settings = Settings(
+        mode=chosen,
+        dtype=dtype.value,
+        threads=_threads(threads, host),
+        decode=decode,
+        warmup=warmup,
+        repeat=repeat,
+        compile_cache=compile_cache.value,
+        layers=_layers(layers, checkpoint, chosen, dtype.value, len(ids.ids) + decode, host),
+        command=shlex.join(["trine", *sys.argv[1:]]),
+    )
+    require_mode(checkpoint, settings.mode)
+    folder = None if json and out is None else prepare(out, NAME, force=force)
+    with Bar() as bar:
+        try:
+            result = run(checkpoint, ids, settings, bar)
+        except BaseException:
+            discard_if_empty(folder)
+            raise
+        if verify_fixes and result.status == "complete":
+            from trine.profiling.verify import verify
+
+            bar("verifying fixes", 0, 1)
+            result = verify(result, _child_arguments(settings, model, prompt, tokens))
+            bar("verifying fixes", 1, 1)
+    return _deliver(result, folder, lang.value, as_json=json)
+
+
+def _child_arguments(
+    settings: Settings, model: str, prompt: str | None, tokens: int | None
+) -> list[str]:
+    """The same run as a command line, with every default spelt out."""
+    what = [f"--prompt={prompt}"] if prompt is not None else [f"--tokens={tokens or 3}"]
+    options = {
+        "--mode": settings.mode,
+        "--dtype": settings.dtype,
+        "--decode": settings.decode,
+        "--warmup": settings.warmup,
+        "--repeat": settings.repeat,
+        "--threads": settings.threads,
+        "--layers": settings.layers,
+        "--compile-cache": settings.compile_cache,
+    }
+    return [model, *what, *(str(part) for option in options.items() for part in option)]
+
+
+def _threads(asked: int | None, host: Machine) -> int:
+    from trine.profiling.machine import usable_cores
+
+    if asked is None:
+        return usable_cores(host)
+    # Oversubscription is worth measuring, thousands of threads only hang the machine.
+    limit = 16 * host.cores_logical
+    if asked > limit:
+        raise UsageError(f"--threads {asked} is more than 16 per core; at most {limit} here")
+    return asked
+
+
+def _layers(
+    asked: str | None, checkpoint: Checkpoint, mode: Mode, dtype: str, tokens: int, host: Machine
+) -> int:
+    """The decoder layers to run; raises before loading what memory cannot hold."""
+    from trine.torch.models import fit_layers, require_memory
+
+    config, free = checkpoint.config, host.memory_available_bytes
+    if asked == "fit":
+        layers = max(1, fit_layers(config, mode, dtype, tokens, free))
+    elif asked is None:
+        layers = config.layers
+    elif asked.isdigit() and 1 <= int(asked) <= config.layers:
+        layers = int(asked)
+    else:
+        raise UsageError(f"--layers {asked!r} must be 1 to {config.layers}, or 'fit'")
+    require_memory(config, mode, dtype, layers, tokens, free)
+    return layers
+
+
+def _deliver(profile: Profile, folder: Path | None, lang: str, *, as_json: bool) -> int:
+    """Write and print the result; the exit code."""
+    from trine.report import print_summary, write_all
+
+    if folder is not None:
+        write_all(profile, folder, lang=lang, force=True)
+    if as_json:
+        print(profile.to_json())
+    else:
+        print_summary(profile, folder)
+    return 0 if profile.status == "complete" else INTERRUPTED

@@ -1,0 +1,71 @@
+"""The appendix: what an OP is, how the figures were made, which files belong to the report."""
+
+from __future__ import annotations
+
+from trine.profiling.costs import DEFINITIONS
+from trine.report import quantity as q
+from trine.report.content.head import recorder_share
+from trine.report.document import (
+    Block,
+    Bullets,
+    Heading,
+    Paragraph,
+    Row,
+    Table,
+    code,
+)
+from trine.report.facts import Facts
+from trine.report.language import Words
+
+FILES = (
+    "profile.json",
+    "records.csv",
+    "raw_layer_data.csv",
+    "final_operator_benchmark.csv",
+    "linear_operator_stats.csv",
+    "nonlinear_operator_stats.csv",
+    "inference_profile_report.json",
+    "trace.json",
+    "report.html",
+)
+
+
+def blocks(facts: Facts, words: Words) -> list[Block]:
+    """Definitions, method, files."""
+    return [
+        Heading(2, words("appendix.title"), "appendix"),
+        Heading(3, words("definitions.title"), "definitions"),
+        Paragraph(words("definitions.intro")),
+        _definitions(words),
+        Heading(3, words("method.title"), "method"),
+        Bullets(_method(facts, words)),
+        Heading(3, words("files.title"), "files"),
+        Bullets([words("files.item", file=f, text=words(f"file.{f}")) for f in FILES]),
+    ]
+
+
+def _definitions(words: Words) -> Table:
+    rows = [
+        Row([code(kind), code(words.terms(ops)), code(words.terms(moved))])
+        for kind, (ops, moved) in DEFINITIONS.items()
+    ]
+    columns = [words(f"definitions.{name}") for name in ("kind", "ops", "bytes")]
+    return Table(columns, rows, note=words("definitions.symbols"))
+
+
+def _method(facts: Facts, words: Words) -> list[str]:
+    items = [words(f"method.{name}") for name in ("median", "tiling", "probes", "memory", "roofs")]
+    overhead = facts.profile.overhead
+    if overhead and overhead.bare_ns and overhead.recorded_ns:
+        share, low, high = recorder_share(overhead)
+        items.append(
+            words(
+                "method.overhead",
+                share=q.percent(share),
+                low=q.percent(low),
+                high=q.percent(high),
+                pairs=q.count(len(overhead.bare_ns)),
+                events=q.count(overhead.events_per_pass),
+            )
+        )
+    return items

@@ -1,0 +1,78 @@
+"""Small pieces that several sections share."""
+
+from __future__ import annotations
+
+from trine.profiling.analysis import StageTable, Stat
+from trine.profiling.findings import Finding
+from trine.profiling.profile import Stage, State
+from trine.report import quantity as q
+from trine.report.document import Picture
+from trine.report.facts import Facts
+from trine.report.language import Words
+from trine.report.plots.style import can_show
+
+
+def pass_name(words: Words, stage: Stage, state: State) -> str:
+    """What a pass is called in the report's language, as in "warm prefill"."""
+    return words(f"pass.{stage}.{state}")
+
+
+def interval(low: float, high: float) -> str:
+    """Two bounds in ms."""
+    return f"{q.ms(low)} – {q.ms(high)}"
+
+
+def spread(stat: Stat) -> tuple[str, str]:
+    """p10 to p90, and the interval of the median; a single sample has neither."""
+    if stat.n < 2:
+        return q.MISSING, q.MISSING
+    return interval(stat.p10, stat.p90), interval(stat.low, stat.high)
+
+
+def tokens_per_second(table: StageTable) -> float | None:
+    """Tokens of a pass over its median wall time."""
+    return 1000 * table.tokens / table.wall_ms.median if table.wall_ms.median > 0 else None
+
+
+def pass_bytes(table: StageTable) -> int:
+    """Modelled bytes of all operators of one pass."""
+    return sum(row.bytes for row in table.rows)
+
+
+def memory_ceiling(facts: Facts, table: StageTable) -> float | None:
+    """Tokens per second if the pass's bytes came at the best DRAM bandwidth measured here."""
+    moved, roof = pass_bytes(table), facts.roofs.bandwidth.get("DRAM")
+    return table.tokens * roof / moved if moved and roof else None
+
+
+def titles(facts: Facts, words: Words) -> dict[str, str]:
+    """The title of each finding by rule."""
+    return {
+        f.rule: words.finding(f.rule).title.format(**f.values) for f in reversed(facts.findings)
+    }
+
+
+def effect(facts: Facts, words: Words, finding: Finding) -> str:
+    """A finding's effect in words; empty for a finding that is no time.
+
+    A share is given of a warm pass only: what a cold one pays, it pays once and not per pass.
+    """
+    if finding.effect_ms is None:
+        return ""
+    ms = q.ms(finding.effect_ms)
+    if finding.stage is None or finding.state is None:
+        return words("effect.total", ms=ms)
+    name = pass_name(words, finding.stage, finding.state)
+    found = facts.warm.get(finding.stage)
+    if finding.state != "measured" or found is None or found.state != "measured":
+        return words("effect.once", ms=ms, name=name)
+    share = q.percent(finding.effect_ms / found.wall_ms.median)
+    return words("effect.share", ms=ms, name=name, share=share)
+
+
+def picture(words: Words, name: str, caption_key: str = "") -> Picture:
+    """The plot `name` with its caption; says so when its labels had to stay English."""
+    caption = words(caption_key or f"caption.{name}")
+    if not can_show(words.lang):
+        caption += " " + words("caption.no_font")
+    return Picture(name, caption, words(f"alt.{name}"))

@@ -1,0 +1,269 @@
+"""Each finding fired by a real small run with its cause planted, and none by a healthy run.
+
+The hand-made profiles of test_findings.py pin thresholds and effects; here the causes are real.
+Runs share one process, so torch.compile works once per shape; the run that needs a cold compiler
+comes with a cache of its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from trine.checkpoint.synthetic import SyntheticCheckpoint  # noqa: E402
+from trine.profiling import torch_run  # noqa: E402
+from trine.profiling.findings import find  # noqa: E402
+from trine.profiling.inputs import make_tokens  # noqa: E402
+from trine.profiling.profile import Profile  # noqa: E402
+from trine.profiling.torch_run import Settings  # noqa: E402
+
+
+def quiet(phase: str, done: int, total: int) -> None:
+    pass
+
+
+def profile(
+    model: str = "synthetic:tiny",
+    *,
+    tokens: int = 3,
+    decode: int = 0,
+    repeat: int = 3,
+    warmup: int = 1,
+    **changes: object,
+) -> Profile:
+    checkpoint = SyntheticCheckpoint(model)
+    settings = Settings(
+        mode="offline",
+        dtype="float32",
+        threads=min(2, len(os.sched_getaffinity(0))),
+        decode=decode,
+        warmup=warmup,
+        repeat=repeat,
+        compile_cache="keep",
+        layers=None,
+        command="test",
+    )
+    settings = dataclasses.replace(settings, **changes)
+    ids = make_tokens(checkpoint, prompt=None, tokens=tokens, decode=decode)
+    return torch_run.run(checkpoint, ids, settings, quiet)
+
+
+def rules(result: Profile) -> set[str]:
+    return {finding.rule for finding in find(result)}
+
+
+@pytest.fixture(scope="module")
+def cold_online() -> Profile:
+    return profile(mode="online", compile_cache="fresh", decode=2)
+
+
+def test_compilation_is_seen_in_a_cold_run(cold_online: Profile) -> None:
+    assert rules(cold_online) >= {"compile_first_call", "compile_new_shape", "cold_share"}
+    first = next(r for r in cold_online.records if r.graphs_compiled)
+    assert first.operator == "q_proj" and first.layer == 0
+    assert not any(p.graphs_compiled for p in cold_online.passes if p.state == "measured")
+
+
+def test_a_second_process_hits_the_cache(tmp_path: Path) -> None:
+    environment = os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
+    results = []
+    for _ in range(2):
+        arguments = (
+            "synthetic:tiny --mode offline --decode 0 --repeat 1 --compile-cache keep --json"
+        )
+        child = subprocess.run(
+            [sys.executable, "-m", "trine", "profile", *arguments.split()],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        results.append(Profile.from_json(child.stdout))
+    first, second = (next(p for p in result.passes if p.state == "cold") for result in results)
+    assert first.graphs_compiled == second.graphs_compiled > 0
+    assert first.compile_cache_hits == 0 < second.compile_cache_hits
+
+
+def test_requantisation(cold_online: Profile) -> None:
+    assert "requantise_every_call" in rules(cold_online)
+
+
+def test_unpacking() -> None:
+    assert "unpack_every_call" in rules(profile(mode="packed"))
+
+
+def test_oversubscription() -> None:
+    threads = 4 * (os.cpu_count() or 1)
+    assert "thread_oversubscription" in rules(profile(threads=threads))
+
+
+def test_attention_bound() -> None:
+    found = rules(profile(tokens=1500, layers=2))
+    assert "attention_bound" in found
+
+
+def test_lm_head_and_its_unused_positions() -> None:
+    # One layer under a 32,002-word vocabulary: the head is most of the work.
+    found = rules(profile("synthetic:0.7b", layers=1, tokens=16, decode=3))
+    assert found >= {"lm_head_share", "all_position_logits", "amdahl_bitlinear"}
+
+
+def test_compute_bound() -> None:
+    found = rules(profile("synthetic:0.7b", layers=2, tokens=512))
+    assert "compute_bound" in found
+
+
+def test_bandwidth_bound() -> None:
+    found = rules(profile("synthetic:0.7b", layers=2, tokens=1, decode=4))
+    assert "bandwidth_bound" in found
+
+
+def test_slow_dtype_is_the_one_the_experiment_says() -> None:
+    results = {
+        dtype: profile("synthetic:0.7b", layers=1, mode="online", dtype=dtype, repeat=1)
+        for dtype in ("float32", "bfloat16")
+    }
+    # Which dtype loses depends on the CPU; that at most one of the two is called slow does not.
+    slow = [dtype for dtype, result in results.items() if "slow_dtype" in rules(result)]
+    assert len(slow) <= 1
+    for dtype, result in results.items():
+        samples = [e.samples_ns for e in result.experiments if e.kind == "dtype"]
+        other = "bfloat16" if dtype == "float32" else "float32"
+        worst = max(min(s[dtype]) / max(s[other]) for s in samples)
+        assert dtype in slow or worst < 1.5
+
+
+def _sleeping(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow hook of somebody else's in front of every attention block."""
+    original = torch_run.build
+
+    def build(*args: object, **kwargs: object) -> object:
+        model = original(*args, **kwargs)
+        for layer in model.model.layers:
+            layer.self_attn.register_forward_pre_hook(lambda *_: time.sleep(0.02))
+        return model
+
+    monkeypatch.setattr(torch_run, "build", build)
+
+
+def test_unattributed(monkeypatch: pytest.MonkeyPatch) -> None:
+    _sleeping(monkeypatch)
+    result = profile()
+    assert "unattributed" in rules(result)
+    gap = "layer: input_layernorm → self_attn"
+    slept = [r.duration_ns for r in result.records if r.operator == gap]
+    assert min(slept) >= 20_000_000
+
+
+def test_evicted_weights_are_swapping(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Weights in a mapped file whose pages are dropped before each call, as swap would do."""
+    original = torch_run.build
+    file = tmp_path / "weight.bin"
+
+    def build(*args: object, **kwargs: object) -> object:
+        model = original(*args, **kwargs)
+        module = model.model.layers[0].mlp.up_proj
+        file.write_bytes(module.weight.numpy().tobytes())
+        mapped = torch.from_file(str(file), shared=True, size=module.weight.numel())
+        module.weight.data = mapped.view_as(module.weight)
+        descriptor = os.open(file, os.O_RDONLY)
+        os.fsync(descriptor)
+
+        def evict(*_: object) -> None:
+            import ctypes
+
+            libc = ctypes.CDLL(None, use_errno=True)
+            start, size = module.weight.data_ptr(), module.weight.nbytes
+            libc.madvise(ctypes.c_void_p(start & -4096), ctypes.c_size_t(size), 4)  # DONTNEED
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
+        module.register_forward_pre_hook(evict)
+        return model
+
+    monkeypatch.setattr(torch_run, "build", build)
+    result = profile()
+    faults = sum(p.major_faults for p in result.passes if p.state == "measured")
+    if not faults:
+        pytest.skip("this file system keeps evicted pages, so no major fault can be planted")
+    assert "swapping" in rules(result)
+
+
+def test_figures_above_a_roof_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = torch_run.roofs.measure
+
+    def low(*args: object, **kwargs: object) -> list[object]:
+        return [
+            dataclasses.replace(roof, value=roof.value / 10_000)
+            for roof in original(*args, **kwargs)
+        ]
+
+    monkeypatch.setattr(torch_run.roofs, "measure", low)
+    assert "above_roof" in rules(profile())
+
+
+def test_a_page_fault_storm_and_its_cure(tmp_path: Path) -> None:
+    """A fixed low mmap threshold maps every temporary anew; the finding's own cure undoes it."""
+    out = tmp_path / "out"
+    arguments = (
+        f"synthetic:0.7b --layers 2 --decode 0 --repeat 3 --compile-cache keep "
+        f"--verify-fixes --out {out} --lang en"
+    )
+    subprocess.run(
+        [sys.executable, "-m", "trine", "profile", *arguments.split()],
+        env=os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    result = Profile.load(out / "profile.json")
+    assert {"page_fault_storm", "fix_verified"} <= rules(result)
+    (trial,) = (t for t in result.fix_trials if t.rule == "page_fault_storm")
+    assert trial.predicted_ms < trial.before_ms
+    assert trial.environment["MALLOC_MMAP_THRESHOLD_"] != "65536"
+    assert "page" in (out / "report.md").read_text().lower()
+
+
+def test_interrupted(tmp_path: Path) -> None:
+    """Ctrl-C in the measured phase saves a partial profile and exits with 130."""
+    import signal
+
+    out = tmp_path / "out"
+    arguments = f"synthetic:tiny --mode offline --repeat 5000 --compile-cache keep --out {out}"
+    child = subprocess.Popen(
+        [sys.executable, "-m", "trine", "profile", *arguments.split()],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stderr is not None
+    seen = []
+    for line in child.stderr:
+        seen.append(line)
+        if "measured" in line:
+            break
+    time.sleep(2)
+    child.send_signal(signal.SIGINT)
+    out_text, err_text = child.communicate(timeout=120)
+    assert child.returncode == 130, (seen, out_text, err_text)
+    assert "Traceback" not in err_text
+    saved = json.loads((out / "profile.json").read_text())
+    assert saved["status"] == "partial"
+    result = Profile.load(out / "profile.json")
+    assert "interrupted during repetition" in result.status_note
+    assert "partial_run" in rules(result)
+
+
+def test_a_healthy_run_has_no_findings() -> None:
+    # The first run compiles, so that the second has no cold start to find.
+    for _ in range(2):
+        result = profile("synthetic:0.7b", layers=12, tokens=24, repeat=5)
+    assert rules(result) == set()

@@ -172,9 +172,17 @@ def repeated(*ms: int) -> Profile:
     )
 
 
-def watched(recorded: list[int], bare: list[int]) -> Profile:
-    """A healthy run with these overhead samples in ns."""
-    return build_profile(overhead=Overhead(recorded, bare, 300))
+def watched(share: float) -> Profile:
+    """A healthy run whose recorder takes this share of every pass."""
+    base = build_profile(overhead=Overhead([], [], 300))
+    passes = []
+    for pass_ in base.passes:
+        rest = pass_.duration_ns - pass_.recorder_ns
+        own = round(rest * share / (1 - share))
+        passes.append(dataclasses.replace(pass_, duration_ns=rest + own, recorder_ns=own))
+    profile = dataclasses.replace(base, passes=passes)
+    profile.check()
+    return profile
 
 
 def interrupted() -> Profile:
@@ -202,7 +210,7 @@ SYMPTOMS: Mapping[str, Callable[[], Profile]] = MappingProxyType(
         "busy_machine": lambda: busy(400),
         "unstable": lambda: repeated(100, 100, 200, 200, 200),
         "unattributed": lambda: with_gap(6),
-        "recorder_overhead": lambda: watched([104, 105, 106], [100, 100, 100]),
+        "recorder_overhead": lambda: watched(0.05),
         "compile_first_call": lambda: build_profile(compiling("q_proj", 3 * S)),
         "compile_new_shape": lambda: build_profile(
             compiling("q_proj", 3 * S), compiling("gate_proj", S)

@@ -295,3 +295,32 @@ def test_a_slower_operator_takes_a_larger_share() -> None:
         assert table is not None
         shares += [row.share for row in table.rows if row.operator == "down_proj"]
     assert shares == sorted(shares) and shares[0] < shares[-1]
+
+
+def test_weights_that_the_pass_evicts_stream_from_dram() -> None:
+    """Two matrices of 600 KB: either alone fits the L3 of 1 MiB, both together do not."""
+    base = build_profile(repeat=0, decode=0)
+    call: dict[str, Any] = {"kind": "linear", "duration_ns": 10 * MS, "weight_bytes": 600_000}
+
+    def rows(*operators: str) -> list[OperatorRow]:
+        profile = assemble(
+            [
+                (
+                    pass_label("prefill", "measured"),
+                    [record(operator=name, **call) for name in operators],
+                )
+            ],
+            machine=dataclasses.replace(MACHINE, l2_bytes=32 << 10, l3_bytes=1 << 20),
+            model=base.model,
+            run=base.run,
+        )
+        table = stage_table(profile, "prefill")
+        assert table is not None
+        return table.rows
+
+    (alone,) = rows("lm_head")
+    first, second = rows("lm_head", "other")
+    assert (alone.level, first.level, second.level) == ("L3", "DRAM", "DRAM")
+    roofs = best_roofs(base).bandwidth
+    assert alone.roof_share == pytest.approx(0.06e9 / roofs["L3"])
+    assert first.roof_share == pytest.approx(0.06e9 / roofs["DRAM"])

@@ -181,13 +181,12 @@ def test_unattributed() -> None:
 
 
 def test_recorder_overhead() -> None:
-    found = one(watched([104, 105, 106], [100, 100, 100]), "recorder_overhead")
-    assert found.effect_ms == pytest.approx(5e-6)
-    assert found.values["share"] == pytest.approx(0.05)
-    assert "recorder_overhead" not in rules(watched([102, 103, 103], [100, 100, 100]))
-    # The medians differ by 10 %, but the pairs point both ways.
-    assert "recorder_overhead" not in rules(watched([110, 90, 120], [100, 130, 90]))
-    assert "recorder_overhead" not in rules(watched([], []))
+    profile = watched(0.05)
+    found = one(profile, "recorder_overhead", "prefill")
+    assert found.effect_ms == pytest.approx(table_of(profile, "prefill").recorder_ms)
+    assert found.values["share"] == pytest.approx(0.05, rel=1e-3)
+    assert found.values["events"] == 300
+    assert "recorder_overhead" not in rules(watched(0.029))
 
 
 def test_unstable() -> None:

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trine.profiling.roofline import REFUSE_ABOVE, Ceilings, judge, level_of
+from trine.profiling.roofline import REFUSE_ABOVE, Ceilings, blend, judge, level_of
 
 # Ridge at 200e9 / 20e9 = 10 OP per byte.
-DRAM = Ceilings("DRAM", 20e9, 200e9, exact=True)
+DRAM = Ceilings("DRAM", "DRAM", 20e9, 20e9, 200e9, exact=True)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,10 @@ def test_the_margin_itself_is_not_refused() -> None:
 
 @pytest.mark.parametrize(
     "ceilings",
-    [Ceilings("DRAM", None, 200e9, exact=True), Ceilings("DRAM", 20e9, None, exact=True)],
+    [
+        Ceilings("DRAM", "DRAM", None, None, 200e9, exact=True),
+        Ceilings("DRAM", "DRAM", 20e9, 20e9, None, exact=True),
+    ],
 )
 def test_without_a_probe_there_is_no_share(ceilings: Ceilings) -> None:
     verdict = judge(10_000_000_000, 10_000_000_000, 1.0, ceilings)
@@ -70,11 +73,13 @@ def test_without_a_probe_there_is_no_share(ceilings: Ceilings) -> None:
 
 
 def test_without_any_probe_nothing_is_refused() -> None:
-    assert not judge(10**18, 10**18, 1.0, Ceilings("DRAM", None, None, exact=True)).refused
+    assert not judge(
+        10**18, 10**18, 1.0, Ceilings("DRAM", "DRAM", None, None, None, exact=True)
+    ).refused
 
 
 def test_a_compute_probe_that_is_only_a_floor_refuses_nothing_and_bounds_nothing() -> None:
-    floor = Ceilings("DRAM", 20e9, 200e9, exact=False)
+    floor = Ceilings("DRAM", "DRAM", 20e9, 20e9, 200e9, exact=False)
     above = judge(400_000_000_000, 1_000_000_000, 1.0, floor)
     assert (above.gops, above.roof_share, above.bound, above.refused) == (400.0, None, "", "")
     assert judge(10_000_000_000, 10_000_000_000, 1.0, floor).roof_share == 0.5
@@ -103,3 +108,17 @@ def test_what_is_printed_never_exceeds_a_roof(ops: int, moved: int, seconds: flo
     assert verdict.gbytes_per_second <= REFUSE_ABOVE * 20 * (1 + 1e-12)
     assert verdict.gops <= REFUSE_ABOVE * 200 * (1 + 1e-12)
     assert verdict.roof_share is None or 0 <= verdict.roof_share <= REFUSE_ABOVE * (1 + 1e-12)
+
+
+def test_a_call_that_streams_and_reuses_attains_a_rate_in_between() -> None:
+    # 10 bytes at 2 B/s and 10 at 10 B/s: 20 bytes in 6 s.
+    assert blend(10, 10, streams_from=2, stays_in=10) == pytest.approx(20 / 6)
+    assert blend(10, 0, streams_from=2, stays_in=10) == 2
+    assert blend(0, 10, streams_from=2, stays_in=10) == 10
+
+
+def test_refusal_looks_at_the_limit_and_the_share_at_the_attainable_bandwidth() -> None:
+    reused = Ceilings("DRAM", "L3", limit=100e9, bandwidth=20e9, compute=200e9, exact=True)
+    verdict = judge(1, 40_000_000_000, 1.0, reused)
+    assert not verdict.refused and verdict.roof_share == pytest.approx(2.0)
+    assert judge(1, 116_000_000_000, 1.0, reused).refused

@@ -19,7 +19,7 @@ from types import MappingProxyType
 import numpy as np
 
 from trine.profiling.profile import Kind, Profile, Record, Stage, State
-from trine.profiling.roofline import Ceilings, judge, level_of
+from trine.profiling.roofline import Ceilings, blend, judge, level_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,11 @@ class OperatorRow:
     Times in ms per pass, except `call_ms` (per call). `share` is of the stage's median wall time,
     `ops_share` of all OPs of the pass. `ops`, byte fields and fault counts are per pass.
     `gops` = ops / time, `gbytes_per_second` = bytes / time; both None when `refused` says why
-    (above 1.15x the best probe of the level). `level` is the memory level that one call's working
-    set fits ("L2", "L3", "DRAM"), `roof_share` the achieved part of the *attainable* rate
-    min(compute roof, intensity x bandwidth roof) in OP/s, or of the bandwidth roof when ops == 0.
+    (above 1.15x the best probe of the level). `level` is the memory level that most of the
+    attainable time goes to ("L2", "L3", "DRAM"): weights and KV cache come from the level that
+    holds those of the whole pass, the rest from the one that the call's own working set fits.
+    `roof_share` is the achieved part of the *attainable* rate min(compute roof, intensity x that
+    bandwidth) in OP/s, or of the bandwidth when ops == 0.
     `bound`: "memory" or "compute" (which of the two roofs is the lower one at this intensity), or
     "overhead" when roof_share < 0.1: neither roof explains the time.
     """
@@ -153,7 +155,8 @@ def stage_table(profile: Profile, stage: Stage, state: State = "measured") -> St
     wall = stat([p.duration_ns / _NS_PER_MS for _, p in passes])
     all_ops = sum(round(_median(_sums(calls_of, "ops"))) for calls_of in calls.values())
     roofs = best_roofs(profile)
-    rows = [_row(profile, roofs, c, wall.median, all_ops) for c in calls.values()]
+    home = _home(profile, grouped)
+    rows = [_row(profile, roofs, home, c, wall.median, all_ops) for c in calls.values()]
     recorder = _median([p.recorder_ns / _NS_PER_MS for _, p in passes])
     return StageTable(
         stage=stage,
@@ -226,6 +229,7 @@ def stat(samples: Sequence[float]) -> Stat:
 def _row(
     profile: Profile,
     roofs: BestRoofs,
+    home: str,
     calls_of: list[list[Record]],
     wall_ms: float,
     all_ops: int,
@@ -241,8 +245,7 @@ def _row(
         for name in ("weight", "activation", "temporary", "kv")
     )
     moved = weights + activations + temporaries + kv
-    working_set = _median([_working_set(r, profile.model.mode) for c in ran for r in c])
-    ceilings = _ceilings(profile, roofs, first, working_set)
+    ceilings = _ceilings(profile, roofs, home, [r for c in ran for r in c])
     verdict = judge(ops, moved, time.median / 1e3, ceilings)
     cpu = [sum(r.user_ns + r.system_ns for r in c) / _NS_PER_MS for c in calls_of]
     return OperatorRow(
@@ -275,26 +278,51 @@ def _row(
     )
 
 
-def _working_set(record: Record, mode: str) -> float:
-    """Bytes that one call touches, each class once (a temporary is written, then read)."""
+def _streamed(record: Record, mode: str) -> float:
+    """Bytes that a call reads for the first time in its pass: its weights and its cache, once."""
     # Re-quantisation reads the same weights twice: for their mean, then to round them.
     reads = 2 if record.kind == "bitlinear" and mode == "online" else 1
-    temporaries = record.temporary_bytes / 2
-    return record.weight_bytes / reads + record.activation_bytes + record.kv_bytes + temporaries
+    return record.weight_bytes / reads + record.kv_bytes
 
 
-def _ceilings(profile: Profile, roofs: BestRoofs, record: Record, working_set: float) -> Ceilings:
-    """What the operator is held against: the level it fits, and the units that compute it."""
+def _home(profile: Profile, grouped: list[list[Record]]) -> str:
+    """The level where weights and cache stay between passes: the one that holds them all."""
+    mode = profile.model.mode
+    return _level(profile, _median([sum(_streamed(r, mode) for r in g) for g in grouped]))
+
+
+def _level(profile: Profile, size: float) -> str:
     machine = profile.machine
-    l2 = profile.run.threads * machine.l2_bytes
-    level = level_of(working_set, l2, machine.l3_bytes)
-    native = profile.run.backend == "native" and record.kind == "bitlinear"
+    return level_of(size, profile.run.threads * machine.l2_bytes, machine.l3_bytes)
+
+
+def _ceilings(profile: Profile, roofs: BestRoofs, home: str, calls: list[Record]) -> Ceilings:
+    """What the operator is held against: levels by working set, and the units that compute it.
+
+    A matrix that would fit the L3 alone is not there when the pass comes round to it again, if the
+    other layers' weights have gone through in between: it streams from `home`.
+    """
+    first, mode = calls[0], profile.model.mode
+    streamed = _median([_streamed(r, mode) for r in calls])
+    rest = _median([r.bytes for r in calls]) - streamed
+    # A temporary is written, then read: it takes half its traffic as space.
+    space = _median([r.activation_bytes + r.temporary_bytes / 2 for r in calls])
+    level = limit_level = _level(profile, streamed + space)
+    limit, source = roofs.bandwidth.get(level), roofs.bandwidth.get(home)
+    bandwidth = None
+    if limit and source and streamed + rest > 0:
+        bandwidth = blend(streamed, rest, source, limit)
+        if streamed / source >= rest / limit:
+            level = home
+    native = profile.run.backend == "native" and first.kind == "bitlinear"
     return Ceilings(
         level=level,
-        bandwidth=roofs.bandwidth.get(level),
+        limit_level=limit_level,
+        limit=limit,
+        bandwidth=bandwidth,
         compute=roofs.int8 if native else roofs.fp32,
         # A CPU with bfloat16 units multiplies that dtype faster than the float32 probe.
-        exact=native or record.dtype == "float32",
+        exact=native or first.dtype == "float32",
     )
 
 

@@ -20,12 +20,17 @@ OVERHEAD_BELOW = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Ceilings:
-    """Bandwidth in B/s of `level` and compute in OP/s; None where no probe exists.
+    """Bandwidths in B/s and compute in OP/s; None where no probe exists.
 
+    `limit` is the bandwidth of `limit_level`, which one call's working set fits: nothing can be
+    faster, so figures are refused against it. `bandwidth` is what the call can attain: weights
+    and cache come from where they stay between passes, `level` is where most of that time goes.
     `exact` is False where the compute probe is only a floor of what the units can do.
     """
 
     level: str
+    limit_level: str
+    limit: float | None
     bandwidth: float | None
     compute: float | None
     exact: bool
@@ -49,6 +54,11 @@ def level_of(working_set: float, l2_bytes: int, l3_bytes: int) -> str:
     return "L3" if working_set <= l3_bytes else "DRAM"
 
 
+def blend(streamed: float, rest: float, streams_from: float, stays_in: float) -> float:
+    """B/s of a call that reads `streamed` bytes at one bandwidth and moves `rest` at another."""
+    return (streamed + rest) / (streamed / streams_from + rest / stays_in)
+
+
 def judge(ops: int, moved: int, seconds: float, ceilings: Ceilings) -> Verdict:
     """Rates, share of the roof and what bounds the operator; nothing at all without time."""
     if seconds <= 0:
@@ -64,11 +74,11 @@ def judge(ops: int, moved: int, seconds: float, ceilings: Ceilings) -> Verdict:
 
 def _refusal(ops_rate: float, byte_rate: float, ceilings: Ceilings) -> str:
     """The figure, the roof and its level in signs and units; empty when both rates can be."""
-    bandwidth, compute = ceilings.bandwidth, ceilings.compute
-    if bandwidth is not None and byte_rate > REFUSE_ABOVE * bandwidth:
+    limit, compute = ceilings.limit, ceilings.compute
+    if limit is not None and byte_rate > REFUSE_ABOVE * limit:
         return (
-            f"{byte_rate / 1e9:.1f} GB/s > {REFUSE_ABOVE} × {bandwidth / 1e9:.1f} GB/s "
-            f"({ceilings.level})"
+            f"{byte_rate / 1e9:.1f} GB/s > {REFUSE_ABOVE} × {limit / 1e9:.1f} GB/s "
+            f"({ceilings.limit_level})"
         )
     if compute is not None and ceilings.exact and ops_rate > REFUSE_ABOVE * compute:
         return f"{ops_rate / 1e9:.1f} GOPS > {REFUSE_ABOVE} × {compute / 1e9:.1f} GOPS"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trine.profiling.costs import DEFINITIONS
 from trine.report import quantity as q
-from trine.report.content.head import recorder_share
+from trine.report.content.head import recorder_difference, recorder_share
 from trine.report.document import (
     Block,
     Bullets,
@@ -57,10 +57,12 @@ def _method(facts: Facts, words: Words) -> list[str]:
     items = [words(f"method.{name}") for name in ("median", "tiling", "probes", "memory", "roofs")]
     overhead = facts.profile.overhead
     if overhead and overhead.bare_ns and overhead.recorded_ns:
-        share, low, high = recorder_share(overhead)
+        share, low, high = recorder_difference(overhead)
+        table = facts.warm.get("prefill")
         items.append(
             words(
                 "method.overhead",
+                own=q.percent(recorder_share(table) if table else None),
                 share=q.percent(share),
                 low=q.percent(low),
                 high=q.percent(high),

@@ -76,15 +76,18 @@ def _cards(facts: Facts, words: Words) -> list[tuple[str, str, str]]:
     model = facts.profile.model
     rss = words("card.rss", rss=q.size(model.rss_after_load_bytes))
     cards.append((words("card.load"), q.seconds(model.load_seconds), rss))
-    overhead = facts.profile.overhead
-    if overhead and overhead.bare_ns and overhead.recorded_ns:
-        share, low, high = recorder_share(overhead)
-        detail = words("card.overhead", low=q.percent(low), high=q.percent(high))
-        cards.append((words("card.recorder"), q.percent(share), detail))
+    if table := facts.warm.get("prefill"):
+        own = q.percent(recorder_share(table))
+        cards.append((words("card.recorder"), own, words("card.overhead")))
     return cards
 
 
-def recorder_share(overhead: Overhead) -> tuple[float, float, float]:
+def recorder_share(table: StageTable) -> float | None:
+    """The recorder's own time as a share of the median pass."""
+    return table.recorder_ms / table.wall_ms.median if table.wall_ms.median else None
+
+
+def recorder_difference(overhead: Overhead) -> tuple[float, float, float]:
     """How much longer a recorded prefill takes, as a share of a bare one: medians compared.
 
     With the bounds of the 95 % interval over the neighbouring pairs, since on a busy machine

@@ -57,7 +57,7 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "card.load": "model load",
         "card.rss": "{rss} resident afterwards",
         "card.recorder": "recorder overhead",
-        "card.overhead": "of a warm prefill; 95% interval {low} to {high}",
+        "card.overhead": "of a warm prefill, on its own clock",
         "key.pass": "Pass",
         "key.passes": "Passes",
         "key.tokens": "Tokens",
@@ -351,9 +351,10 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "named (MB) hold mebibytes, as they always have.",
         "method.roofs": "Roofs are measured in the run itself. A speed above its roof by more than "
         "the margin of the probe is refused, not printed.",
-        "method.overhead": "Recorder overhead: {share} of a warm prefill (95% interval of the "
-        "pairs: {low} to {high}), from {pairs} prefills without the recorder interleaved with as "
-        "many with it; {events} events per prefill.",
+        "method.overhead": "Recorder overhead: {own} of a warm prefill on the recorder's own "
+        "clock, {events} events. A cross-check that also sees the cost of being called: {pairs} "
+        "prefills without the recorder, interleaved with as many with it, differ by {share} (95% "
+        "interval of the pairs: {low} to {high}).",
         "files.title": "C. Files",
         "files.item": "[{file}]({file}): {text}",
         "file.profile.json": "everything that was measured; `trine report` renders all of this "

@@ -49,12 +49,11 @@ FINDINGS: Mapping[str, FindingText] = MappingProxyType(
             "a changed model class.",
         ),
         "recorder_overhead": FindingText(
-            title="The recorder costs {share:.1%} of a prefill",
-            why="With the recorder a warm prefill takes {recorded_ms:,.2f} ms, without it "
-            "{bare_ms:,.2f} ms (medians, interleaved); {events} events were recorded in a pass. "
-            "The cost lies between the operators, not in their times.",
-            fix="Take totals from the bare passes. A larger model or a longer prompt makes the "
-            "share smaller.",
+            title="The recorder takes {share:.1%} of the {stage}",
+            why="It spent {recorder_ms:,.2f} ms of a warm pass on its own clock, for {events} "
+            "events. That time lies between the operators, not in their times.",
+            fix="Subtract it from the wall time. A larger model or a longer prompt makes the share "
+            "smaller.",
         ),
         "compile_first_call": FindingText(
             title="torch.compile takes {seconds:.1f} s of the first pass",

@@ -44,11 +44,10 @@ FINDINGS: Mapping[str, FindingText] = MappingProxyType(
             "包装器或被改动过的模型类。",
         ),
         "recorder_overhead": FindingText(
-            title="记录器开销占 prefill 的 {share:.1%}",
-            why="启用记录器时一次热态 prefill 为 {recorded_ms:,.2f} ms，"
-            "不启用时为 {bare_ms:,.2f} ms（交替测量，取中位数）；每次前向记录 {events} 个事件。"
-            "开销落在算子之间，不计入算子时间。",
-            fix="总耗时请以不带记录器的前向为准。模型越大、提示词越长，该占比越小。",
+            title="记录器自身占 {stage} 的 {share:.1%}",
+            why="按其自身时钟，一次热态前向中记录器用去 {recorder_ms:,.2f} ms，共 {events} 个事件。"
+            "这部分时间落在算子之间，不计入算子时间。",
+            fix="从墙钟时间中减去这一项。模型越大、提示词越长，该占比越小。",
         ),
         "compile_first_call": FindingText(
             title="首次前向中 torch.compile 耗时 {seconds:.1f} s",

@@ -51,7 +51,7 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "card.load": "模型加载",
         "card.rss": "加载后常驻内存 {rss}",
         "card.recorder": "记录器开销",
-        "card.overhead": "占一次热态 prefill；95% 置信区间 {low} 至 {high}",
+        "card.overhead": "占一次热态 prefill（记录器自身计时）",
         "key.pass": "前向类型",
         "key.passes": "次数",
         "key.tokens": "token 数",
@@ -335,10 +335,10 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "method.memory": "RSS 变化带符号。单位采用十进制；"
         "只有 CSV 和 JSON 中标有 (MB) 的列沿用原有惯例，以 MiB 计。",
         "method.roofs": "上限在本次运行中实测。速度若超出上限且超过测量裕量，则不予显示。",
-        "method.overhead": "记录器开销为一次热态 prefill 的 {share}（成对比较的 95% 置信区间："
-        "{low} 至 {high}）："
-        "{pairs} 次不带记录器的 prefill 与同样次数的带记录器 prefill 交替进行；"
-        "每次 prefill 有 {events} 个事件。",
+        "method.overhead": "记录器开销：按其自身计时占一次热态 prefill 的 {own}，"
+        "共 {events} 个事件。"
+        "另有一项把 hook 调用本身也算在内的交叉检验：{pairs} 次不带记录器的 prefill 与同样次数的"
+        "带记录器 prefill 交替进行，二者相差 {share}（成对比较的 95% 置信区间：{low} 至 {high}）。",
         "files.title": "C. 文件清单",
         "files.item": "[{file}]({file})：{text}",
         "file.profile.json": "全部测量数据；`trine report` 可由它重新生成所有文件",

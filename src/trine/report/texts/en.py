@@ -201,7 +201,7 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "operators.rss": "RSS change",
         "operators.note": "Medians of {passes} passes. Bases: “of wall” is of the median wall time "
         "of the pass, “of OPs” of all OPs of the pass, “of roof” of the rate that is attainable at "
-        "the operator's intensity and the memory level its working set fits, as measured here. "
+        "the operator's intensity and the memory level its data come from, as measured here. "
         "OPs, GB/s, faults and RSS change are of one pass; bytes are modelled (appendix). Bound by "
         "overhead: neither roof explains the time.",
         "operators.gaps": "Intervals without a name: {n}. The longest: {names}.",

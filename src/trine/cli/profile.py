@@ -193,5 +193,5 @@ def _deliver(profile: Profile, folder: Path | None, lang: str, *, as_json: bool)
     if as_json:
         print(profile.to_json())
     else:
-        print_summary(profile, folder)
+        print_summary(profile, folder, lang="zh" if lang == "zh" else "en")
     return 0 if profile.status == "complete" else INTERRUPTED

@@ -374,7 +374,7 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "console.top": "{n} more operators",
         "console.findings": "Findings",
         "console.effect": " ({text})",
-        "console.fix": " fix: {text}",
+        "console.fix": "\n  fix: {text}",
         "console.files": "Report: {folder}",
     }
 )

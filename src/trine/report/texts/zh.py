@@ -357,7 +357,7 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "console.top": "其余 {n} 个算子",
         "console.findings": "结论",
         "console.effect": "（{text}）",
-        "console.fix": " 对策：{text}",
+        "console.fix": "\n  对策：{text}",
         "console.files": "报告：{folder}",
     }
 )

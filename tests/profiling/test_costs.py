@@ -46,10 +46,10 @@ def test_offline_reads_the_weight_once() -> None:
     assert linear(F, H, "offline") == Cost(106_168_320, 70_778_880, 144_384, 227_328)
 
 
-def test_packed_reads_two_bits_and_unpacks_a_dense_matrix() -> None:
-    # weights 17,694,720 / 4; temporaries: dense 141,557,760, int8 codes 15,360, their float
+def test_packed_sweeps_its_bytes_four_times_and_unpacks_a_dense_matrix() -> None:
+    # weights 4 x 17,694,720 / 4; temporaries: dense 141,557,760, int8 codes 15,360, their float
     # copies 61,440, unscaled output 165,888
-    assert linear(F, H, "packed", weight=1) == Cost(106_168_320, 4_423_680, 144_384, 141_800_448)
+    assert linear(F, H, "packed", weight=1) == Cost(106_168_320, 17_694_720, 144_384, 141_800_448)
 
 
 def test_a_decoder_layer_has_the_published_operations() -> None:

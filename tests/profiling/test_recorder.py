@@ -1,9 +1,11 @@
 """The recorder with a fake clock and a fake probe: exact numbers, and the failures it must see."""
 
+import dataclasses
 from collections.abc import Iterator
 
 import pytest
 
+from profile_builder import build_profile
 from trine.errors import ProfileError
 from trine.profiling.profile import Profile
 from trine.profiling.recorder import Gap, GapContext, Operator, Recorder, Sample, Scope
@@ -52,9 +54,9 @@ def recorder(clock: Clock, samples: list[Sample] | None = None) -> Recorder:
 def run_two(made: Recorder) -> None:
     made.begin_pass("prefill", "measured", 0, 0, 2, 2)
     made.enter(A)
-    made.leave(A, X, X)
+    made.leave(A, lambda: (X, X))
     made.enter(B)
-    made.leave(B, X, X)
+    made.leave(B, lambda: (X, X))
     made.end_pass()
 
 
@@ -106,7 +108,7 @@ def test_scopes_name_the_gaps_inside_them() -> None:
     made.begin_pass("decode", "cold", 0, 3, 1, 7)
     made.enter(SCOPE)
     made.enter(A)
-    made.leave(A, X, X)
+    made.leave(A, lambda: (X, X))
     made.leave(SCOPE)
     made.end_pass()
     assert [r.name for r in made.records] == [
@@ -122,7 +124,7 @@ def test_scopes_name_the_gaps_inside_them() -> None:
 def test_outside_a_pass_nothing_is_recorded() -> None:
     made = recorder(Clock([]))
     made.enter(A)
-    made.leave(A, X, X)
+    made.leave(A, lambda: (X, X))
     assert made.records == [] and made.passes == []
 
 
@@ -131,8 +133,8 @@ def test_overlapping_operators_fail() -> None:
     made.begin_pass("prefill", "measured", 0, 0, 2, 2)
     made.enter(A)
     made.enter(B)
-    made.leave(B, X, X)
-    made.leave(A, X, X)
+    made.leave(B, lambda: (X, X))
+    made.leave(A, lambda: (X, X))
     with pytest.raises(ProfileError, match="must not overlap"):
         made.end_pass()
 
@@ -149,7 +151,7 @@ def test_a_failed_pass_leaves_no_records() -> None:
     made.begin_pass("prefill", "measured", 0, 0, 2, 2)
     made.enter(A)
     made.abandon_pass()
-    made.leave(A, X, X)
+    made.leave(A, lambda: (X, X))
     assert made.records == [] and made.passes == []
     with pytest.raises(ProfileError, match="without begin_pass"):
         made.end_pass()
@@ -166,13 +168,33 @@ def test_an_unbalanced_scope_fails() -> None:
 def test_the_profile_document_accepts_what_the_recorder_makes() -> None:
     made = recorder(Clock(READINGS))
     run_two(made)
-    import dataclasses
-
-    from profile_builder import build_profile  # the hand-made rest of a Profile
-
     base = build_profile()
     profile = dataclasses.replace(
         base, passes=made.passes, records=made.records, experiments=[], overhead=None
     )
     profile.check()
     assert Profile.from_json(profile.to_json()) == profile
+
+
+def test_shapes_are_taken_outside_the_interval() -> None:
+    clock = Clock([])
+    made = recorder(clock)
+    made.begin_pass("prefill", "measured", 0, 0, 2, 2)
+    made.enter(A)
+
+    def slow_shapes() -> tuple[list[list[int]], list[list[int]]]:
+        clock.now += 1000
+        return X, X
+
+    made.leave(A, slow_shapes)
+    pass_ = made.end_pass()
+    assert made.records[1].duration_ns == 1
+    assert pass_.recorder_ns >= 1000
+
+
+def test_records_of_a_pass_that_did_not_end_are_dropped() -> None:
+    made = recorder(Clock(READINGS))
+    run_two(made)
+    complete = len(made.records)
+    made.records.append(dataclasses.replace(made.records[0], pass_index=1))
+    assert len(made.complete_records()) == complete

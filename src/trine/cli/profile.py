@@ -12,7 +12,7 @@ import typer
 
 from trine.checkpoint import Checkpoint, Mode, open_checkpoint
 from trine.cli.output import discard_if_empty, prepare
-from trine.errors import UsageError
+from trine.errors import TrineError, UsageError
 from trine.profiling.inputs import make_tokens
 from trine.profiling.profile import Machine, Profile
 
@@ -103,8 +103,9 @@ def command(
     host = machine.describe()
     checkpoint = open_checkpoint(model)
     ids = make_tokens(checkpoint, prompt=prompt, tokens=tokens, decode=decode)
+    # First, because it is the one that says how to install what is missing.
+    from trine.torch.models import require_mode  # isort: skip
     from trine.profiling.torch_run import Settings, run
-    from trine.torch.models import require_mode
 
     chosen = mode.value if mode is not None else checkpoint.native_mode
     settings = Settings(
@@ -119,20 +120,24 @@ def command(
         command=shlex.join(["trine", *sys.argv[1:]]),
     )
     require_mode(checkpoint, settings.mode)
+    was_there = out is not None and out.exists()
     folder = None if json and out is None else prepare(out, NAME, force=force)
     with Bar() as bar:
         try:
             result = run(checkpoint, ids, settings, bar)
         except BaseException:
-            discard_if_empty(folder)
+            if not was_there:
+                discard_if_empty(folder)
             raise
+        _write(result, folder, lang.value)
         if verify_fixes and result.status == "complete":
             from trine.profiling.verify import verify
 
             bar("verifying fixes", 0, 1)
             result = verify(result, _child_arguments(settings, model, prompt, tokens))
             bar("verifying fixes", 1, 1)
-    return _deliver(result, folder, lang.value, as_json=json)
+            _write(result, folder, lang.value)
+    return _show(result, folder, lang.value, as_json=json)
 
 
 def _child_arguments(
@@ -184,14 +189,25 @@ def _layers(
     return layers
 
 
-def _deliver(profile: Profile, folder: Path | None, lang: str, *, as_json: bool) -> int:
-    """Write and print the result; the exit code."""
-    from trine.report import print_summary, write_all
+def _write(profile: Profile, folder: Path | None, lang: str) -> None:
+    """Write the files at once: what was measured must survive whatever comes after it."""
+    from trine.report import write_all
 
     if folder is not None:
         write_all(profile, folder, lang=lang, force=True)
+
+
+def _show(profile: Profile, folder: Path | None, lang: str, *, as_json: bool) -> int:
+    """Print the result; the exit code."""
+    from trine.report import print_summary
+
     if as_json:
         print(profile.to_json())
     else:
         print_summary(profile, folder, lang="zh" if lang == "zh" else "en")
-    return 0 if profile.status == "complete" else INTERRUPTED
+    if profile.status == "complete":
+        return 0
+    if profile.status_note.startswith("interrupted"):
+        return INTERRUPTED
+    where = "" if folder is None else f"; what is complete is in {folder}"
+    raise TrineError(f"the run {profile.status_note}{where}")

@@ -18,7 +18,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from trine.profiling.profile import Kind, Profile, Record, Stage, State
+from trine.profiling.costs import WEIGHT_READS
+from trine.profiling.profile import Kind, Pass, Profile, Record, Stage, State
 from trine.profiling.roofline import Ceilings, blend, judge, level_of
 
 
@@ -142,7 +143,7 @@ _BLOCK_OF_SCOPE = MappingProxyType({"self_attn": "attention", "mlp": "mlp"})
 
 def stage_table(profile: Profile, stage: Stage, state: State = "measured") -> StageTable | None:
     """The operator table of one (stage, state); None when the run has no such pass."""
-    passes = profile.passes_of(stage, state)
+    passes = _passes(profile, stage, state)
     if not passes:
         return None
     by_pass = profile.records_by_pass()
@@ -171,9 +172,15 @@ def stage_table(profile: Profile, stage: Stage, state: State = "measured") -> St
     )
 
 
+def _passes(profile: Profile, stage: Stage, state: State) -> list[tuple[int, Pass]]:
+    """All passes of a state, but of the cold ones the first: the second is no longer cold."""
+    passes = profile.passes_of(stage, state)
+    return passes[:1] if state == "cold" else passes
+
+
 def layer_rows(profile: Profile, stage: Stage, state: State = "measured") -> list[LayerRow]:
     """Per-layer medians, layers in order, then layer -1 (embedding, final norm, lm_head)."""
-    passes = profile.passes_of(stage, state)
+    passes = _passes(profile, stage, state)
     by_pass = profile.records_by_pass()
     times: dict[int, dict[str, list[int]]] = {}
     for position, (index, _) in enumerate(passes):
@@ -280,8 +287,7 @@ def _row(
 
 def _streamed(record: Record, mode: str) -> float:
     """Bytes that a call reads for the first time in its pass: its weights and its cache, once."""
-    # Re-quantisation reads the same weights twice: for their mean, then to round them.
-    reads = 2 if record.kind == "bitlinear" and mode == "online" else 1
+    reads = WEIGHT_READS[mode] if record.kind == "bitlinear" else 1
     return record.weight_bytes / reads + record.kv_bytes
 
 

@@ -70,7 +70,8 @@ DEFINITIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "bitlinear/packed": (
             "2·T·N·K",
-            "weights N·K/4; temporaries 2·N·K·e + 2·T·K·(1 + e) + 2·T·N·e; "
+            "weights 4·N·K/4; "
+            "temporaries 2·N·K·e + 2·T·K·(1 + e) + 2·T·N·e; "
             "activations (2·T·K + T·N)·e",
         ),
         "linear": ("2·T·N·K", "weights N·K·w; activations (T·K + T·N)·e"),
@@ -95,6 +96,12 @@ DEFINITIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "unattributed": ("not modelled (0)", "not modelled (0)"),
     }
 )
+
+
+# How often a BitLinear call reads its stored weight: online for the mean and again to quantise;
+# packed once per code of a byte, since the fused unpack kernel writes the matrix row by row and
+# the four codes of a byte belong to rows a quarter of the matrix apart.
+WEIGHT_READS: Mapping[str, int] = MappingProxyType({"online": 2, "offline": 1, "packed": 4})
 
 
 def cost(call: Call) -> Cost:
@@ -138,7 +145,7 @@ def _bitlinear(call: Call) -> Cost:
         return Cost(ops, matrix * w, activations, quantised + rescaled)
     if call.mode == "packed":
         codes = 2 * rows * k
-        return Cost(ops, matrix // 4, activations, 2 * matrix * e + codes + quantised + rescaled)
+        return Cost(ops, matrix, activations, 2 * matrix * e + codes + quantised + rescaled)
     raise ValueError(f"a bitlinear has mode online, offline or packed, not {call.mode!r}")
 
 

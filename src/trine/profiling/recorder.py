@@ -21,6 +21,7 @@ from trine.profiling.profile import Kind, Pass, Record, Source, Stage, State
 
 Clock = Callable[[], int]
 Shapes = Sequence[Sequence[int]]
+ShapesOf = Callable[[], tuple[Shapes, Shapes]]
 
 
 class Sample(NamedTuple):
@@ -149,11 +150,12 @@ class Recorder:
         if self._label is not None:
             self._add(True, node)
 
-    def leave(self, node: Operator | Scope, inputs: Shapes = (), outputs: Shapes = ()) -> None:
-        """`node` has run; the shapes are those of its tensors."""
+    def leave(self, node: Operator | Scope, shapes: ShapesOf | None = None) -> None:
+        """`node` has run; `shapes` gives those of inputs and outputs, after the clock is read."""
         if self._label is not None:
             arrived = self._clock()
             sample = self._probe()
+            inputs, outputs = shapes() if shapes is not None else ((), ())
             self._events.append(
                 _Event(False, node, arrived, sample, self._clock(), inputs, outputs)
             )
@@ -181,9 +183,15 @@ class Recorder:
             **delta,
         )
         self.events_per_pass = len(events)
-        self.passes.append(result)
+        # In this order: an interrupt in between leaves records without a pass, which
+        # `complete_records` drops.
         self.records.extend(records)
+        self.passes.append(result)
         return result
+
+    def complete_records(self) -> list[Record]:
+        """The records of all passes that ended."""
+        return [record for record in self.records if record.pass_index < len(self.passes)]
 
     def abandon_pass(self) -> None:
         """Forget the pass in progress (it was interrupted)."""

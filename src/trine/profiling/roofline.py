@@ -67,6 +67,10 @@ def judge(ops: int, moved: int, seconds: float, ceilings: Ceilings) -> Verdict:
     if refused:
         return Verdict(refused=refused)
     share, bound = _share(ops, moved, seconds, ceilings)
+    if share is not None and share > REFUSE_ABOVE:
+        # Possible, since the faster level was not exceeded, but then the data did not come from
+        # where this says, and a share of that roof would be a wrong figure.
+        share, bound = None, ""
     if share is not None and share < OVERHEAD_BELOW:
         bound = "overhead"
     return Verdict(ops / seconds / 1e9, moved / seconds / 1e9, share, bound)

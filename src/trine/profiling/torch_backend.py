@@ -35,7 +35,7 @@ _LISTENERS: WeakKeyDictionary[nn.Module, tuple[Recorder, Operator]] = WeakKeyDic
 class CompileCounters:
     """Graphs compiled, cache hits and time spent by torch.compile in this process.
 
-    A hit is a graph whose compiled code came from the on-disk cache (FX graph or AOT autograd);
+    A hit is a graph whose compiled code came from the on-disk FX graph cache;
     the time is the wall time between Dynamo's own start and end callbacks.
     """
 
@@ -47,10 +47,7 @@ class CompileCounters:
 
     def __call__(self) -> tuple[int, int, int]:
         """(graphs, cache hits, ns) since the process started compiling."""
-        hits = (
-            counters["inductor"]["fxgraph_cache_hit"]
-            + counters["aot_autograd"]["autograd_cache_hit"]
-        )
+        hits = counters["inductor"]["fxgraph_cache_hit"]
         return counters["stats"]["unique_graphs"], hits, self._ns
 
     def close(self) -> None:
@@ -81,7 +78,7 @@ class RecordedCache(DynamicCache):
         self._recorder.enter(operator)
         result = super().update(key_states, value_states, layer_idx, *args, **kwargs)
         self._recorder.leave(
-            operator, tensor_shapes((key_states, value_states)), tensor_shapes(result)
+            operator, lambda: (tensor_shapes((key_states, value_states)), tensor_shapes(result))
         )
         return result
 
@@ -162,7 +159,7 @@ def _hook(name: str, module: nn.Module, recorder: Recorder, mode: str, dtype: to
         recorder.enter(node)
 
     def after(_: nn.Module, args: Any, output: Any) -> None:
-        recorder.leave(node, tensor_shapes(args), tensor_shapes(output))
+        recorder.leave(node, lambda: (tensor_shapes(args), tensor_shapes(output)))
 
     return [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
 
@@ -209,5 +206,5 @@ def _recorded_attention(
     recorder, operator = _LISTENERS[module]
     recorder.enter(operator)
     output = sdpa_attention_forward(module, query, key, value, *args, **kwargs)
-    recorder.leave(operator, tensor_shapes((query, key, value)), tensor_shapes(output[0]))
+    recorder.leave(operator, lambda: (tensor_shapes((query, key, value)), tensor_shapes(output[0])))
     return output

@@ -39,14 +39,18 @@ SPEED_VARIABLES = (
     "MALLOC_MMAP_THRESHOLD_",
     "MALLOC_TRIM_THRESHOLD_",
     "MALLOC_TOP_PAD_",
+    "MALLOC_MMAP_MAX_",
     "GLIBC_TUNABLES",
     "LD_PRELOAD",
     "OMP_NUM_THREADS",
     "OMP_PROC_BIND",
+    "OMP_WAIT_POLICY",
+    "GOMP_SPINCOUNT",
     "KMP_BLOCKTIME",
     "MKL_NUM_THREADS",
     "ONEDNN_MAX_CPU_ISA",
     "ATEN_CPU_CAPABILITY",
+    "TORCHDYNAMO_DISABLE",
     "TORCHINDUCTOR_FREEZING",
 )
 
@@ -80,7 +84,7 @@ def run(
     progress: Progress,
     clock: Callable[[], int] = time.perf_counter_ns,
 ) -> Profile:
-    """Profile a model; on Ctrl-C after the load, what is complete so far, marked partial."""
+    """Profile a model; after Ctrl-C or a failure, what is complete so far, marked partial."""
     torch.set_num_threads(settings.threads)
     host = machine.describe()
     started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -94,6 +98,10 @@ def run(
             session.run(ceilings)
         except KeyboardInterrupt:
             status = f"interrupted during {session.phase}; {len(session.recorder.passes)} passes"
+        # Whatever failed, the passes that are complete are worth keeping; the caller sees `status`.
+        except Exception as error:
+            first = (str(error).strip() or repr(error)).splitlines()[0]
+            status = f"failed during {session.phase}: {type(error).__name__}: {first}"
         finally:
             session.close()
     profile = Profile(
@@ -103,7 +111,7 @@ def run(
         run=_describe(tokens, settings, started),
         roofs=ceilings,
         passes=session.recorder.passes,
-        records=session.recorder.records,
+        records=session.recorder.complete_records(),
         experiments=session.experiments,
         overhead=session.overhead,
         status="partial" if status else "complete",
@@ -201,7 +209,7 @@ class _Session:
         last = logits[:, -1]
         self.recorder.enter(self._sampling)
         token: torch.Tensor = last.argmax(-1, keepdim=True)
-        self.recorder.leave(self._sampling, [list(last.shape)], [list(token.shape)])
+        self.recorder.leave(self._sampling, lambda: ([list(last.shape)], [list(token.shape)]))
         return token
 
     def _bare(self) -> int:

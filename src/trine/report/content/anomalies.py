@@ -79,7 +79,8 @@ def _cold(facts: Facts, words: Words) -> Table:
     for stage in STAGES:
         if (cold := facts.cold.get(stage)) is None:
             continue
-        passes = [p for _, p in facts.profile.passes_of(stage, "cold")]
+        # The first alone is cold, as in the table beside it.
+        passes = [p for _, p in facts.profile.passes_of(stage, "cold")][:1]
         warm = facts.warm[stage] if facts.warm[stage].state != "cold" else None
         compiled = sum(p.compile_ns for p in passes) / 1e6 / len(passes)
         wall = cold.wall_ms.median

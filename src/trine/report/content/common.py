@@ -22,11 +22,19 @@ def interval(low: float, high: float) -> str:
     return f"{q.ms(low)} – {q.ms(high)}"
 
 
+SAMPLES_FOR_INTERVAL = 6
+
+
 def spread(stat: Stat) -> tuple[str, str]:
-    """p10 to p90, and the interval of the median; a single sample has neither."""
+    """p10 to p90, and the interval of the median.
+
+    A single sample has neither. Below six samples the smallest and the largest do not enclose the
+    median with 95 % (their coverage is 1 - 2^(1 - n)), so no interval is claimed.
+    """
     if stat.n < 2:
         return q.MISSING, q.MISSING
-    return interval(stat.p10, stat.p90), interval(stat.low, stat.high)
+    enclosed = interval(stat.low, stat.high) if stat.n >= SAMPLES_FOR_INTERVAL else q.MISSING
+    return interval(stat.p10, stat.p90), enclosed
 
 
 def tokens_per_second(table: StageTable) -> float | None:

@@ -43,9 +43,10 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "head.run": "{model} in mode {mode}, {dtype}: a prefill of {tokens} tokens and {decode} "
         "decode steps on {cpu} with {threads} threads.",
         "warn.synthetic.title": "Synthetic weights",
-        "warn.synthetic": "The geometry is exact, the weights are seeded random numbers "
-        "(seed {seed}). Times, bytes and operations are those of the real model; the tokens it "
-        "produces mean nothing.",
+        "warn.synthetic": "The weights are seeded random numbers (seed {seed}) in the shapes that "
+        "the model's name stands for. Times, bytes and operations are those of a model of these "
+        "shapes, and depend on no weight; the tokens it produces mean nothing. The load time is "
+        "that of making the weights.",
         "warn.reduced.title": "Reduced model: {n} of {total} decoder layers",
         "warn.reduced": "Every figure is of the {n} layers that ran. Nothing is extrapolated to "
         "{total}.",

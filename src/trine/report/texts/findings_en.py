@@ -27,7 +27,7 @@ FINDINGS: Mapping[str, FindingText] = MappingProxyType(
             title="Other work took the cores away: {rate:,.0f} involuntary switches a second and "
             "thread",
             why="In {seconds:,.1f} s of measured passes the kernel took threads off their core "
-            "{switches:,} times; on a machine that does nothing else it is below {usual:,.0f} a "
+            "{switches:,} times; on the quiet machine of docs/log.md it was below {usual:,.0f} a "
             "second and thread. Where one of two cooperating threads waits for its core, the other "
             "waits with it, so small operators suffer most.",
             fix="Stop other work and measure again.",
@@ -182,15 +182,16 @@ FINDINGS: Mapping[str, FindingText] = MappingProxyType(
             "{one_ms:,.1f} ms (as measured in decode, else one read of its weights at the "
             "measured bandwidth). The effect is the difference, {share:.1%} of the prefill, and "
             "at most {bound_ms:,.1f} ms (all positions but one).",
-            fix="Ask for the last position only: `logits_to_keep=1` in the call of the model.",
+            fix="Ask for the last position only: `logits_to_keep=1` in the call of the model. "
+            "`generate()` does so by itself; this run calls the model directly, as the measured "
+            "script did.",
         ),
         "lm_head_share": FindingText(
             title="lm_head takes {share:.1%} of the {stage}",
             why="The head is a dense {dtype} matrix: {head_mb:,.0f} MB, {byte_share:.1%} of the "
             "modelled bytes of a pass, {time_ms:,.1f} ms. It is not ternary, so no work on "
             "BitLinear makes it faster.",
-            fix="Store the head in fewer bits (bfloat16, int8) and check the accuracy that it "
-            "costs.",
+            fix="Store the head in fewer bits than {dtype} and check the accuracy that it costs.",
         ),
         "mlp_attention_split": FindingText(
             title="{block} has {share:.1%} of the decoder layers' time in the {stage}",
@@ -200,15 +201,16 @@ FINDINGS: Mapping[str, FindingText] = MappingProxyType(
             fix="Begin with {block}; work on the other half gains little.",
         ),
         "amdahl_bitlinear": FindingText(
-            title="Accelerating BitLinear alone gains at most {byte_bound:.1f}x in decode",
+            title="With a 2-bit body, accelerating BitLinear alone would gain at most "
+            "{byte_bound:.1f}x more in decode ({time_bound:.1f}x from this run as it is)",
             why="By the time of this run BitLinear is {bitlinear_share:.1%} of a step, which "
             "would allow {time_bound:.1f}x. But once the body is stored at 2 bits it is "
-            "{body_mb:,.0f} MB, and {other_mb:,.0f} MB of other reads remain in each step "
+            "{body_mb:,.0f} MB, and {other_mb:,.0f} MB of other traffic remain in each step "
             "(lm_head: {head_share:.1%} of the sum). Decode is bound by bytes, so even with an "
             "infinitely fast BitLinear ({body_mb:,.0f} + {other_mb:,.0f}) / {other_mb:,.0f} = "
             "{byte_bound:.2f}x is the limit from there.",
-            fix="Shrink the largest of the other reads too, first of all the lm_head; count it in "
-            "when planning an accelerator.",
+            fix="Shrink the largest part of the other traffic too, first of all the lm_head; count "
+            "it in when planning an accelerator.",
         ),
         "fix_verified": FindingText(
             title="The fix for {fixed} was tried: {measured_gain_ms:,.1f} ms gained",

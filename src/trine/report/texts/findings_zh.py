@@ -25,7 +25,7 @@ FINDINGS: Mapping[str, FindingText] = MappingProxyType(
         "busy_machine": FindingText(
             title="其他负载抢占了 CPU 核心：每线程每秒 {rate:,.0f} 次非自愿切换",
             why="在 {seconds:,.1f} s 的正式测量中，内核共 {switches:,} 次把线程从核心上换下；"
-            "空闲机器上该值低于每线程每秒 {usual:,.0f} 次。"
+            "在 docs/log.md 所记的空闲机器上，该值低于每线程每秒 {usual:,.0f} 次。"
             "协同计算的两个线程中只要有一个在等待核心，另一个也只能等待，因此小算子受影响最大。",
             fix="停掉其他负载后重新测量。",
         ),
@@ -164,14 +164,15 @@ FINDINGS: Mapping[str, FindingText] = MappingProxyType(
             "一个位置只需 {one_ms:,.1f} ms（取自 decode 实测；"
             "没有 decode 时按实测带宽读一遍权重估算）。影响为两者之差，占 prefill 的 {share:.1%}，"
             "且不超过 {bound_ms:,.1f} ms（除最后一个以外的所有位置）。",
-            fix="只请求最后一个位置：调用模型时传入 `logits_to_keep=1`。",
+            fix="只请求最后一个位置：调用模型时传入 `logits_to_keep=1`。"
+            "`generate()` 会自动这样做；本次运行与被对照的脚本一样，直接调用模型。",
         ),
         "lm_head_share": FindingText(
             title="lm_head 占 {stage} 阶段的 {share:.1%}",
             why="输出头是稠密的 {dtype} 矩阵：{head_mb:,.0f} MB，"
             "占一次前向建模字节数的 {byte_share:.1%}，耗时 {time_ms:,.1f} ms。它不是三值矩阵，"
             "对 BitLinear 的任何优化都不会让它变快。",
-            fix="用更低的位宽存放输出头（bfloat16、int8），并核对由此带来的精度损失。",
+            fix="用比 {dtype} 更低的位宽存放输出头，并核对由此带来的精度损失。",
         ),
         "mlp_attention_split": FindingText(
             title="{stage} 阶段中 {block} 占解码层时间的 {share:.1%}",
@@ -180,7 +181,9 @@ FINDINGS: Mapping[str, FindingText] = MappingProxyType(
             fix="先优化 {block}；优化另一部分收益很小。",
         ),
         "amdahl_bitlinear": FindingText(
-            title="只加速 BitLinear，decode 的加速比上限仅为 {byte_bound:.1f}",
+            title="主体权重存为 2 bit 之后，"
+            "只加速 BitLinear 在 decode 中最多再快 {byte_bound:.1f} 倍"
+            "（以本次运行的现状计为 {time_bound:.1f} 倍）",
             why="按本次运行的时间，BitLinear 占一步的 {bitlinear_share:.1%}，"
             "理论加速比上限为 {time_bound:.1f}。但主体权重以 2 bit 存放后只有 {body_mb:,.0f} MB，"
             "每一步仍要读写其他 {other_mb:,.0f} MB（lm_head 占总和的 {head_share:.1%}）。"

@@ -39,8 +39,9 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "head.run": "模型 {model}，运行模式 {mode}，数据类型 {dtype}："
         "在 {cpu} 上以 {threads} 个线程完成 {tokens} 个 token 的 prefill 和 {decode} 步 decode。",
         "warn.synthetic.title": "权重为合成数据",
-        "warn.synthetic": "模型的几何结构与真实模型完全一致，权重则由固定种子（seed {seed}）"
-        "随机生成。耗时、字节数和运算量与真实模型相同，但生成的 token 没有意义。",
+        "warn.synthetic": "权重由固定种子（seed {seed}）随机生成，张量形状与模型名称所指的几何结构"
+        "一致。耗时、字节数和运算量就是该形状模型的数值，与权重取值无关；生成的 token 没有意义。"
+        "加载时间是生成权重的时间。",
         "warn.reduced.title": "缩减模型：只运行了 {n} 层（共 {total} 层）",
         "warn.reduced": "报告中的所有数据只针对实际运行的 {n} 层，没有外推到 {total} 层。",
         "warn.partial.title": "运行未完成",

@@ -269,15 +269,19 @@ def test_a_page_fault_storm_and_its_cure(tmp_path: Path) -> None:
 
 
 def test_the_cure_ends_the_faults() -> None:
-    """The finding's variables against the planted threshold, in faults of one 16 MiB block."""
+    """The finding's variables against the planted threshold, in faults of one 16 MiB block.
+
+    With the cure glibc's heap may still grow for a few iterations, so the last ones are judged.
+    """
     code = (
         "import resource, torch\n"
-        "for _ in range(3):\n"
-        "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "counts = [resource.getrusage(resource.RUSAGE_SELF).ru_minflt]\n"
+        "for _ in range(40):\n"
         "    torch.ones(4 << 20).add_(1)\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)"
+        "    counts.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)\n"
+        "print(*(b - a for a, b in zip(counts, counts[1:])))"
     )
-    faults = []
+    settled = []
     for variables in ({"MALLOC_MMAP_THRESHOLD_": "65536"}, malloc_environment(16 << 20)):
         child = subprocess.run(
             [sys.executable, "-c", code],
@@ -286,8 +290,10 @@ def test_the_cure_ends_the_faults() -> None:
             text=True,
             check=True,
         )
-        faults.append(int(child.stdout))
-    assert faults[0] >= 4096 and faults[1] < 100
+        settled.append([int(count) for count in child.stdout.split()][-16:])
+    planted, cured = settled
+    assert min(planted) >= 4096, planted
+    assert sum(cured) < 1000, cured
 
 
 def test_interrupted(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from trine.checkpoint.checkpoint import Checkpoint, linear_name
-from trine.checkpoint.config import LINEARS
+from trine.checkpoint.checkpoint import Checkpoint
+from trine.checkpoint.config import LINEARS, NORMS
+from trine.checkpoint.tensors import EMBEDDING, FINAL_NORM, layer_tensor
 
 
 def write_directory(
@@ -56,17 +57,12 @@ def write_directory(
 
 
 def _tensors(source: Checkpoint, variant: str, layers: int) -> dict[str, np.ndarray]:
-    names = ["model.embed_tokens.weight", "model.norm.weight"]
-    for layer in range(layers):
-        prefix = f"model.layers.{layer}"
-        names += [
-            f"{prefix}.{norm}.weight" for norm in ("input_layernorm", "post_attention_layernorm")
-        ]
-        names += [f"{prefix}.self_attn.attn_sub_norm.weight", f"{prefix}.mlp.ffn_sub_norm.weight"]
+    names = [EMBEDDING, FINAL_NORM]
+    names += [layer_tensor(layer, norm) for layer in range(layers) for norm in NORMS]
     tensors = {name: source.dense(name).astype(np.float32) for name in names}
     for layer in range(layers):
         for linear in LINEARS:
-            name = linear_name(layer, linear)
+            name = layer_tensor(layer, linear)
             if variant == "master":
                 tensors[name] = source.master(name).astype(np.float32)
                 continue

@@ -65,8 +65,9 @@ class Checkpoint(ABC):
     def ternary(self, name: str) -> TernaryWeight:
         """The ternary weight of a matrix, quantised from the master where there is one."""
 
+    def fetch(self) -> None:  # noqa: B027
+        """Bring the weights here and check them, where opening has read the config alone.
 
-def linear_name(layer: int, linear: str) -> str:
-    """The tensor name of one of `config.LINEARS`, for example model.layers.0.mlp.up_proj.weight."""
-    block = "mlp" if linear in ("gate_proj", "up_proj", "down_proj") else "self_attn"
-    return f"model.layers.{layer}.{block}.{linear}.weight"
+        The first use of a tensor does it too; called apart, it comes after every refusal that
+        needs no weights. Raises CheckpointError for damaged files, ModelNotFound for a dead hub.
+        """

@@ -1,16 +1,17 @@
-"""The geometry of a BitNet decoder, read from a Hugging Face `config.json` or a preset."""
+"""The geometry of a BitNet decoder, whatever file or preset it comes from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import reprlib
 from dataclasses import dataclass
-from typing import Any
 
 from trine.errors import CheckpointError
 
 # The seven ternary matrices of a decoder layer in the order of their execution.
 LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 NORMS = ("input_layernorm", "attn_sub_norm", "post_attention_layernorm", "ffn_sub_norm")
+# No size of a model is larger; a damaged config's sizes are, and would overflow what is computed.
+_LARGEST = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,10 @@ class ModelConfig:
         )
         for name in sizes:
             value = getattr(self, name)
-            if type(value) is not int or value < 1:
-                raise CheckpointError(f"config: {name} must be a positive integer, not {value!r}")
+            if type(value) is not int or not 1 <= value <= _LARGEST:
+                raise CheckpointError(
+                    f"config: {name} must be a positive integer, not {reprlib.repr(value)}"
+                )
         if self.heads % self.kv_heads:
             raise CheckpointError(
                 f"config: {self.heads} heads cannot share {self.kv_heads} KV heads evenly"
@@ -81,39 +84,3 @@ class ModelConfig:
         body = (self.layers if layers is None else layers) * (self.ternary_per_layer + norms)
         heads = self.embedding_elements * (1 if self.tied_embeddings else 2)
         return body + heads + self.hidden_size
-
-
-def from_hf(config: Mapping[str, Any], source: str) -> ModelConfig:
-    """A ModelConfig from the keys of a `config.json`; anything that is no BitNet is refused."""
-    kind = config.get("model_type")
-    if kind != "bitnet":
-        raise CheckpointError(
-            f"{source}: model_type is {kind!r}; trine profiles BitNet b1.58 models "
-            f"(model_type 'bitnet')"
-        )
-    if config.get("hidden_act", "relu2") != "relu2":
-        raise CheckpointError(
-            f"{source}: hidden_act {config['hidden_act']!r} is not supported; BitNet uses 'relu2'"
-        )
-    try:
-        heads = config["num_attention_heads"]
-        rope = config.get("rope_parameters") or {}
-        return ModelConfig(
-            vocab_size=config["vocab_size"],
-            hidden_size=config["hidden_size"],
-            intermediate_size=config["intermediate_size"],
-            layers=config["num_hidden_layers"],
-            heads=heads,
-            kv_heads=config.get("num_key_value_heads") or heads,
-            head_dim=config.get("head_dim") or config["hidden_size"] // heads,
-            context=config.get("max_position_embeddings", 2048),
-            rope_theta=float(rope.get("rope_theta", config.get("rope_theta", 500000.0))),
-            rms_norm_eps=float(config.get("rms_norm_eps", 1e-5)),
-            tied_embeddings=bool(config.get("tie_word_embeddings", False)),
-            bos_token_id=config.get("bos_token_id"),
-            eos_token_id=config.get("eos_token_id"),
-        )
-    except KeyError as error:
-        raise CheckpointError(f"{source}: the key {error.args[0]!r} is missing") from None
-    except (TypeError, ZeroDivisionError, ValueError) as error:
-        raise CheckpointError(f"{source}: a value has the wrong type: {error}") from None

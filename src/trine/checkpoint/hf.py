@@ -1,14 +1,13 @@
 """Hugging Face BitNet directories: config.json and safetensors, single or sharded.
 
-Three kinds of ternary matrix occur, told apart by tensor dtype and `quantization_config`:
-float master weights (quantised with absmean), uint8 packed weights whose `weight_scale`
-multiplies (`linear_class: autobitlinear`), and the same whose `weight_scale` divides
-(`linear_class: bitlinear`, the default). The reader inverts the latter.
+Three kinds of ternary matrix occur, told apart by `quantization_config` and checked against the
+tensors' dtype: float master weights (quantised with absmean), uint8 packed weights whose
+`weight_scale` multiplies (`linear_class: autobitlinear`), and the same whose `weight_scale`
+divides (`linear_class: bitlinear`, the default). The reader inverts the latter.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,133 +15,162 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trine.checkpoint.checkpoint import Checkpoint, Provenance, TernaryWeight
-from trine.checkpoint.config import from_hf
+from trine.checkpoint.hf_config import declared_mode, geometry, read_json
 from trine.checkpoint.safetensors import SafetensorsFile
+from trine.checkpoint.tensors import EMBEDDING, LM_HEAD, is_ternary, tensor_names, tensor_shape
 from trine.errors import CheckpointError
 from trine.ternary import absmean_ternary, pack_hf
 from trine.ternary.hf import CODES_PER_BYTE
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+TOKENIZER = "tokenizer.json"
+
+Files = dict[str, SafetensorsFile]
 
 
 class HFCheckpoint(Checkpoint):
-    """A local directory in the layout of `save_pretrained`."""
+    """A local directory in the layout of `save_pretrained`; opening it reads config.json alone."""
 
     def __init__(self, directory: Path, provenance: Provenance) -> None:
-        raw = _read_json(directory / "config.json")
-        self.config = from_hf(raw, str(directory / "config.json"))
+        path = directory / "config.json"
+        raw = read_json(path)
+        self.config = geometry(raw, str(path))
         self.provenance = provenance
-        tokenizer = directory / "tokenizer.json"
+        self.native_mode = declared_mode(raw, str(path))
+        tokenizer = directory / TOKENIZER
         self.tokenizer_file = tokenizer if tokenizer.is_file() else None
-        self._files = _tensor_files(directory)
         self._directory = directory
-        quantization = raw.get("quantization_config") or {}
-        method = quantization.get("quant_method", "bitnet")
-        if method != "bitnet":
-            raise CheckpointError(
-                f"{directory}: quant_method {method!r} is not supported; BitNet uses 'bitnet'"
-            )
-        self._scale_divides = quantization.get("linear_class", "bitlinear") == "bitlinear"
-        first = "model.layers.0.self_attn.q_proj.weight"
-        self._packed = self._tensor(first).dtype == np.uint8
-        if not self._packed:
-            self.native_mode = "online"
-        else:
-            self.native_mode = "packed" if self._scale_divides else "offline"
+        self._opened: Files | None = None
 
     @property
     def has_master(self) -> bool:
         """True for float checkpoints, False for packed ones."""
-        return not self._packed
+        return self.native_mode == "online"
+
+    def fetch(self) -> None:
+        """Open the weights; CheckpointError for a tensor that is missing, unknown or misshapen."""
+        self._files()
 
     def dense(self, name: str) -> NDArray[Any]:
-        """The tensor as stored; an absent lm_head of a tied model is the embedding."""
-        if name == "lm_head.weight" and name not in self._files and self.config.tied_embeddings:
-            name = "model.embed_tokens.weight"
-        tensor = self._tensor(name)
-        if tensor.dtype == np.uint8:
-            raise CheckpointError(f"{self._directory}: {name} is uint8 where floats are expected")
-        expected: tuple[int, ...] | None = None
-        if name in ("model.embed_tokens.weight", "lm_head.weight"):
-            expected = (self.config.vocab_size, self.config.hidden_size)
-        self._require_shape(name, tensor, expected)
-        return tensor
+        """The tensor as stored; the lm_head of a tied model is the embedding."""
+        return self._tensor(EMBEDDING if name == LM_HEAD and self.config.tied_embeddings else name)
 
     def master(self, name: str) -> NDArray[Any]:
         """The float weight [N, K] as stored; CheckpointError when it is packed."""
         tensor = self._tensor(name)
-        if tensor.dtype == np.uint8:
+        if not self.has_master:
             raise CheckpointError(
                 f"{self._directory}: {name} is packed ternary; online mode needs a checkpoint "
                 f"with float master weights (the -bf16 variant), or use --mode offline"
             )
-        self._require_shape(name, tensor, self.config.linear_shape(_module(name)))
         return tensor
 
     def ternary(self, name: str) -> TernaryWeight:
         """The packed bytes as stored and the scale that multiplies, or the master's absmean."""
         tensor = self._tensor(name)
-        if tensor.dtype != np.uint8:
-            codes, scale = absmean_ternary(self.master(name).astype(np.float32))
+        if self.has_master:
+            codes, scale = absmean_ternary(tensor.astype(np.float32))
             return TernaryWeight(pack_hf(codes), scale)
-        rows, columns = self.config.linear_shape(_module(name))
-        self._require_shape(name, tensor, (rows // CODES_PER_BYTE, columns))
-        stored = self._tensor(name.removesuffix("weight") + "weight_scale")
-        if stored.size != 1:
-            raise CheckpointError(
-                f"{self._directory}: the scale of {name} has shape {stored.shape}"
-            )
-        scale = np.float32(stored.reshape(()))
+        scale = np.float32(self._tensor(_scale_of(name)).reshape(()))
         if not np.isfinite(scale) or scale <= 0:
             raise CheckpointError(f"{self._directory}: the scale of {name} is {scale}")
-        return TernaryWeight(tensor, np.float32(1) / scale if self._scale_divides else scale)
+        divides = self.native_mode == "packed"
+        return TernaryWeight(tensor, np.float32(1) / scale if divides else scale)
+
+    def _locate(self) -> Path:
+        """The directory that holds the weights."""
+        return self._directory
+
+    def _files(self) -> Files:
+        if self._opened is None:
+            self._directory = self._locate()
+            files = _tensor_files(self._directory)
+            self._judge(files)
+            self._opened = files
+        return self._opened
 
     def _tensor(self, name: str) -> NDArray[Any]:
-        if name not in self._files:
+        files = self._files()
+        if name not in files:
             raise CheckpointError(f"{self._directory}: the tensor {name} is missing")
-        return self._files[name].tensor(name)
+        return files[name].tensor(name)
 
-    def _require_shape(
-        self, name: str, tensor: NDArray[Any], expected: tuple[int, ...] | None
-    ) -> None:
-        if expected is not None and tensor.shape != expected:
+    def _judge(self, files: Files) -> None:
+        """Refuse, from the headers alone, whatever does not fit the config to the letter."""
+        known = set()
+        for name in tensor_names(self.config):
+            known |= {name, *self._judge_tensor(files, name)}
+        if self.config.tied_embeddings and LM_HEAD in files:
+            known.add(LM_HEAD)
+            head, embedding = (files[name].tensor(name) for name in (LM_HEAD, EMBEDDING))
+            # Bytes, because bfloat16 and float32 of the same file compare alike only by their bits.
+            if head.dtype != embedding.dtype or not np.array_equal(
+                head.view(np.uint8), embedding.view(np.uint8)
+            ):
+                raise CheckpointError(
+                    f"{self._directory}: the config ties {LM_HEAD} to the embedding, and the file "
+                    f"holds another one; set tie_word_embeddings to false"
+                )
+        # Derived from the config: old exports store it, and nothing reads it.
+        unknown = sorted(n for n in files if n not in known and not n.endswith(".inv_freq"))
+        if unknown:
+            more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
             raise CheckpointError(
-                f"{self._directory}: {name} has shape {list(tensor.shape)}, the config says "
-                f"{list(expected)}"
+                f"{self._directory}: {unknown[0]!r}{more} has no place in a BitNet b1.58 model of "
+                f"{self.config.layers} layers; leaving it out would change the model"
             )
 
+    def _judge_tensor(self, files: Files, name: str) -> set[str]:
+        """Judge one tensor; the names of those that belong to it."""
+        if name not in files:
+            raise CheckpointError(f"{self._directory}: the tensor {name} is missing")
+        tensor, shape = files[name].tensor(name), tensor_shape(self.config, name)
+        packed = is_ternary(name) and not self.has_master
+        if (tensor.dtype == np.uint8) != packed:
+            kind = "packed uint8" if packed else "floats"
+            raise CheckpointError(
+                f"{self._directory}: {name} is {tensor.dtype}, and the config's "
+                f"quantization_config says {kind}; correct the one that is wrong"
+            )
+        if packed:
+            shape = (shape[0] // CODES_PER_BYTE, *shape[1:])
+        if tensor.shape != shape:
+            raise CheckpointError(
+                f"{self._directory}: {name} has shape {list(tensor.shape)}, the config says "
+                f"{list(shape)}"
+            )
+        if not packed:
+            return set()
+        scale = _scale_of(name)
+        if scale not in files:
+            raise CheckpointError(f"{self._directory}: the tensor {scale} is missing")
+        stored = files[scale].tensor(scale)
+        if stored.size != 1 or stored.dtype == np.uint8:
+            raise CheckpointError(
+                f"{self._directory}: the scale of {name} is {stored.dtype} of shape {stored.shape}"
+            )
+        return {scale}
 
-def _module(name: str) -> str:
-    return name.removesuffix(".weight").rsplit(".", 1)[-1]
+
+def _scale_of(name: str) -> str:
+    return f"{name}_scale"
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(
-            f"{path.parent} is no model directory: {path.name} is missing"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read as JSON: {error}") from None
-    if not isinstance(data, dict):
-        raise CheckpointError(f"{path} must hold a JSON object")
-    return data
-
-
-def _tensor_files(directory: Path) -> dict[str, SafetensorsFile]:
+def _tensor_files(directory: Path) -> Files:
     if (directory / SINGLE).is_file():
         file = SafetensorsFile(directory / SINGLE)
         return dict.fromkeys(file.names(), file)
     if not (directory / INDEX).is_file():
         raise CheckpointError(f"{directory} holds neither {SINGLE} nor {INDEX}")
-    weight_map = _read_json(directory / INDEX).get("weight_map")
+    weight_map = read_json(directory / INDEX).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise CheckpointError(f"{directory / INDEX} has no weight_map")
-    files: dict[str, SafetensorsFile] = {}
+    shards: dict[str, SafetensorsFile] = {}
     for shard in sorted(set(map(str, weight_map.values()))):
         if Path(shard).name != shard:
             raise CheckpointError(f"{directory / INDEX} points outside its directory: {shard!r}")
-        files[shard] = SafetensorsFile(directory / shard)
-    return {str(name): files[str(shard)] for name, shard in weight_map.items()}
+        shards[shard] = SafetensorsFile(directory / shard)
+    files = {name: shards[str(shard)] for name, shard in weight_map.items()}
+    # A tensor that a shard holds and the index does not name must not be lost either.
+    return {name: file for file in shards.values() for name in file.names()} | files

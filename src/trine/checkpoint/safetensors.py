@@ -52,7 +52,7 @@ class SafetensorsFile:
             )
         try:
             header = json.loads(data[8 : 8 + length].tobytes())
-        except ValueError:
+        except (ValueError, RecursionError):
             raise CheckpointError(f"{path} is damaged: its header is not JSON") from None
         if not isinstance(header, dict):
             raise CheckpointError(f"{path} is damaged: its header is not an object")
@@ -85,6 +85,8 @@ class SafetensorsFile:
             begin, end = entry["data_offsets"]
         except (TypeError, KeyError, ValueError):
             raise CheckpointError(f"{where} has a malformed header entry") from None
+        if not isinstance(dtype, str):
+            raise CheckpointError(f"{where} has a dtype that is no name")
         if any(type(n) is not int or n < 0 for n in (*shape, begin, end)):
             raise CheckpointError(f"{where} has a shape or an offset that is no natural number")
         if not begin <= end <= self._data.size:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from trine.checkpoint.checkpoint import Checkpoint, Mode, Provenance, TernaryWeight
 from trine.checkpoint.config import ModelConfig
+from trine.checkpoint.tensors import tensor_shape
 from trine.errors import ModelNotFound
 from trine.ternary import absmean_ternary, pack_hf
 
@@ -95,7 +96,7 @@ class SyntheticCheckpoint(Checkpoint):
 
     def dense(self, name: str) -> NDArray[Any]:
         """Norm weights lie around 1 (deviation 0.1), all other tensors around 0."""
-        shape = self._shape(name)
+        shape = tensor_shape(self.config, name)
         if len(shape) == 1:
             return _normal(self._seed, name, shape, centre=1.0, deviation=0.1)
         return self.master(name)
@@ -104,25 +105,14 @@ class SyntheticCheckpoint(Checkpoint):
         """bfloat16, shape as the config says."""
         width = np.random.default_rng([self._seed, zlib.crc32(name.encode()), 1])
         deviation = float(width.uniform(0.01, 0.03))
-        return _normal(self._seed, name, self._shape(name), centre=0.0, deviation=deviation)
+        return _normal(
+            self._seed, name, tensor_shape(self.config, name), centre=0.0, deviation=deviation
+        )
 
     def ternary(self, name: str) -> TernaryWeight:
         """Absmean of the master weight, as every BitNet export computes it."""
         codes, scale = absmean_ternary(self.master(name).astype(np.float32))
         return TernaryWeight(pack_hf(codes), scale)
-
-    def _shape(self, name: str) -> tuple[int, ...]:
-        config = self.config
-        module = name.removesuffix(".weight").rsplit(".", 1)[-1]
-        if module in ("embed_tokens", "lm_head"):
-            return config.vocab_size, config.hidden_size
-        if module == "ffn_sub_norm":
-            return (config.intermediate_size,)
-        if module == "attn_sub_norm":
-            return (config.heads * config.head_dim,)
-        if module.endswith("norm"):
-            return (config.hidden_size,)
-        return config.linear_shape(module)
 
 
 @functools.cache

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from trine.checkpoint.checkpoint import Checkpoint, linear_name
-from trine.checkpoint.config import LINEARS, ModelConfig
+from trine.checkpoint.checkpoint import Checkpoint
+from trine.checkpoint.config import LINEARS, NORMS, ModelConfig
+from trine.checkpoint.tensors import layer_tensor
 from trine.ternary import absmax_int8, unpack_hf
 
 Floats = NDArray[np.float32]
@@ -155,22 +156,12 @@ class Decoder:
         return layer.linear("down_proj", rms_norm(inner, layer.norms["ffn_sub_norm"], eps))
 
 
-# Where each norm of a layer stands in the checkpoint's names.
-_NORM_PATHS = {
-    "input_layernorm": "input_layernorm",
-    "attn_sub_norm": "self_attn.attn_sub_norm",
-    "post_attention_layernorm": "post_attention_layernorm",
-    "ffn_sub_norm": "mlp.ffn_sub_norm",
-}
-
-
 def _layer(checkpoint: Checkpoint, number: int) -> Layer:
-    weights = {name: checkpoint.ternary(linear_name(number, name)) for name in LINEARS}
+    weights = {name: checkpoint.ternary(layer_tensor(number, name)) for name in LINEARS}
     return Layer(
         trits={name: unpack_hf(weight.packed) for name, weight in weights.items()},
         scales={name: weight.scale for name, weight in weights.items()},
         norms={
-            name: checkpoint.dense(f"model.layers.{number}.{path}.weight").astype(np.float32)
-            for name, path in _NORM_PATHS.items()
+            name: checkpoint.dense(layer_tensor(number, name)).astype(np.float32) for name in NORMS
         },
     )

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 import ml_dtypes
 import numpy as np
 
-from trine.checkpoint.checkpoint import Checkpoint, Mode, linear_name
+from trine.checkpoint.checkpoint import Checkpoint, Mode
 from trine.checkpoint.config import LINEARS, ModelConfig
+from trine.checkpoint.tensors import layer_tensor
 from trine.errors import CheckpointError, MissingExtra, OutOfMemory, UsageError
 from trine.ternary import unpack_hf
 
@@ -171,7 +172,7 @@ def _empty_model(config: ModelConfig, mode: Mode, dtype: str, layers: int) -> An
 def _fill_jobs(model: Any, checkpoint: Checkpoint, mode: Mode) -> list[Callable[[], None]]:
     modules = dict(model.named_modules())
     ternary = {
-        linear_name(layer, linear): modules[linear_name(layer, linear).removesuffix(".weight")]
+        layer_tensor(layer, linear): modules[layer_tensor(layer, linear).removesuffix(".weight")]
         for layer in range(model.config.num_hidden_layers)
         for linear in LINEARS
     }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from requirements import require_module
 from trine import cli
 from trine.profiling.profile import Profile
 
@@ -27,7 +28,7 @@ def test_without_torch_the_install_command_is_named(tmp_path: Path) -> None:
 def test_a_failed_run_keeps_what_is_complete(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("torch")
+    require_module("torch")
     from trine.profiling import torch_run
 
     def fail(*_: object) -> None:

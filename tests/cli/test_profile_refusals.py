@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from hf_directory import write_directory
+from requirements import require_module
 from trine import cli
 from trine.checkpoint.synthetic import SyntheticCheckpoint
 
-pytest.importorskip("torch")
+require_module("torch")
 
 
 @pytest.fixture(autouse=True)
@@ -43,11 +44,12 @@ def refuse(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, st
         (["synthetic:tiny", "--tokens", "2041"], 2, "exceed the context of 2048"),
         (["synthetic:tiny", "--layers", "0"], 2, "must be 1 to 4, or 'fit'"),
         (["synthetic:tiny", "--layers", "5"], 2, "must be 1 to 4, or 'fit'"),
+        (["synthetic:tiny", "--layers", "²"], 2, "must be 1 to 4, or 'fit'"),
         (["synthetic:tiny", "--layers", "many"], 2, "must be 1 to 4, or 'fit'"),
         (["synthetic:tiny", "--threads", "100000"], 2, "more than 16 per core"),
-        (["synthetic:tiny", "--out", "taken"], 2, "is a file; name a folder"),
-        (["synthetic:tiny", "--out", "taken/below"], 2, "cannot be made"),
-        (["synthetic:tiny", "--out", "full"], 2, "is not empty; use --force"),
+        (["synthetic:tiny", "--out", "taken"], 2, "is a file; --out needs a folder"),
+        (["synthetic:tiny", "--out", "taken/below"], 2, "cannot make taken/below"),
+        (["synthetic:tiny", "--out", "full"], 2, "already holds report.md"),
     ],
 )
 def test_one_line_and_exit_code(

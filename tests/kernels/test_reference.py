@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from requirements import require_module
 from trine.checkpoint.synthetic import SyntheticCheckpoint
 from trine.kernels.reference import (
     MAX_K,
@@ -91,7 +92,7 @@ def test_cached_decode_equals_one_prefill() -> None:
 
 
 def test_equals_hugging_face() -> None:
-    torch = pytest.importorskip("torch")
+    torch = require_module("torch")
     from trine.torch.models import build
 
     ours = Decoder(TINY).forward(TOKENS, KVCache())
@@ -105,7 +106,7 @@ def test_equals_hugging_face() -> None:
 @pytest.mark.parametrize("linear", ["self_attn.q_proj", "self_attn.k_proj", "mlp.down_proj"])
 def test_bitlinear_teacher_forced(linear: str) -> None:
     """Same input, one operator: 1e-6 of the output's largest value (trine's numeric contract)."""
-    torch = pytest.importorskip("torch")
+    torch = require_module("torch")
     from trine.ternary import unpack_hf
     from trine.torch.models import build
 

@@ -17,7 +17,9 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch")
+from requirements import require_module
+
+torch = require_module("torch")
 
 from trine.checkpoint import synthetic  # noqa: E402
 from trine.checkpoint.synthetic import PRESETS, SyntheticCheckpoint  # noqa: E402

@@ -4,7 +4,9 @@ import time
 
 import pytest
 
-torch = pytest.importorskip("torch")
+from requirements import require_module
+
+torch = require_module("torch")
 
 from trine.checkpoint.synthetic import SyntheticCheckpoint  # noqa: E402
 from trine.profiling.probes import ProcessProbe  # noqa: E402

@@ -8,7 +8,7 @@ import pytest
 
 from profile_builder import build_profile, plant
 from trine.profiling.profile import Profile
-from trine.report import write_all
+from trine.report.bundle import write_all
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from profile_builder import build_profile
 from trine.profiling.profile import Profile
-from trine.report import print_summary
+from trine.report.console import print_summary
 
 
 def printed(profile: Profile, width: int, lang: str = "en") -> str:

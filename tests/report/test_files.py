@@ -12,7 +12,7 @@ import pytest
 from profile_builder import build_profile
 from trine.errors import OutputExists, UsageError
 from trine.profiling.profile import Profile
-from trine.report import write_all
+from trine.report.bundle import write_all
 
 LAYER_COLUMNS = (
     "Layer Name,Layer Num,Submodule,Type,Category,Time (ms),OPs,Mem Delta (MB),Abs Mem (MB),"

@@ -144,7 +144,7 @@ def test_clipped_memory_deltas_are_noticed(tmp_path: Path) -> None:
 
 def test_both_languages_and_the_page_are_written(table: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    names = {path.relative_to(out).as_posix() for path in write_foreign(table, out)}
+    names = {path.relative_to(out).as_posix() for path in write_foreign(read(table), out)}
     assert names >= {"report.md", "report.zh.md", "report.html", "plots/cold_warm.zh.png"}
     assert "**冷态**" in (out / "report.zh.md").read_text(encoding="utf-8")
 
@@ -163,7 +163,7 @@ def test_our_own_mixed_states_are_named(bundle: Path) -> None:
 def test_an_earlier_report_is_not_overwritten(table: Path, tmp_path: Path) -> None:
     (tmp_path / "report.md").write_text("mine", encoding="utf-8")
     with pytest.raises(OutputExists, match="--force"):
-        write_foreign(table, tmp_path)
+        write_foreign(read(table), tmp_path)
     assert (tmp_path / "report.md").read_text(encoding="utf-8") == "mine"
 
 

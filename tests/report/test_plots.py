@@ -6,6 +6,7 @@ import warnings
 
 import pytest
 
+from requirements import missing
 from trine.profiling.profile import Profile
 from trine.report import markdown, plots
 from trine.report.content.report import build
@@ -14,8 +15,9 @@ from trine.report.language import Words
 from trine.report.plots import style
 
 
-@pytest.mark.skipif(not style.can_show("zh"), reason="no font with Chinese glyphs is installed")
 def test_no_glyph_is_missing(profile: Profile) -> None:
+    if not style.can_show("zh"):
+        missing("no font with Chinese glyphs is installed")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         drawn = plots.draw(gather(profile), Words("zh"))

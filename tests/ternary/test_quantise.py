@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from requirements import require_module
 from trine.errors import CheckpointError
 from trine.ternary import absmax_int8, absmean_ternary, pack_hf, unpack_hf
 
@@ -69,7 +70,7 @@ def test_illegal_code_is_refused() -> None:
 
 
 def test_agrees_with_hugging_face() -> None:
-    torch = pytest.importorskip("torch")
+    torch = require_module("torch")
     from transformers.integrations.bitnet import pack_weights
 
     generator = np.random.default_rng(1)

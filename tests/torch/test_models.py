@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-torch = pytest.importorskip("torch")
+from requirements import require_module
+
+torch = require_module("torch")
 
 from transformers import AutoModelForCausalLM  # noqa: E402
 

@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from trine.cli.progress import Bar
+from trine.cli.threads import thread_count
 from trine.profiling.profile import Machine, Roof
 
 NAME = "info"
@@ -26,8 +28,13 @@ def command(
     from trine.profiling import machine, roofs
 
     host = machine.describe()
-    count = threads if threads is not None else machine.usable_cores(host)
-    ceilings = roofs.measure(sorted({1, count}), phase="before")
+    counts = sorted({1, thread_count(threads, host)})
+    ceilings: list[Roof] = []
+    with Bar(quiet=json) as bar:
+        for done, count in enumerate(counts):
+            bar("measuring roofs", done, len(counts))
+            ceilings += roofs.measure([count], phase="before")
+        bar("measuring roofs", len(counts), len(counts))
     versions = machine.versions()
     if json:
         document = {

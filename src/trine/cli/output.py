@@ -1,38 +1,45 @@
-"""Where results go: a new dated folder, or the one that was named, checked before any work."""
+"""Where results go: a new dated folder, or the one that was named, made before any work."""
 
 from __future__ import annotations
 
 import contextlib
-import os
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from trine.errors import OutputExists, UsageError
+from trine.errors import ToolError
 
 
-def discard_if_empty(folder: Path | None) -> None:
-    """Remove a folder that `prepare` made and nothing was written to."""
-    if folder is not None:
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+@contextlib.contextmanager
+def result_folder(
+    out: Path | None, verb: str, names: Iterable[str], *, force: bool
+) -> Iterator[Path]:
+    """A writable directory for the files `names`; `out` None makes `trine-<verb>-<date>-<time>`.
 
-
-def prepare(out: Path | None, verb: str, *, force: bool) -> Path:
-    """A writable directory for a verb's files; `out` None makes `trine-<verb>-<date>-<time>`.
-
-    Raises OutputExists for a folder that already holds something, unless `force`, and UsageError
-    when it is a file or cannot be written.
+    When the block fails, what it made and wrote nothing to is removed again. Raises OutputExists
+    for a folder that holds one of the files, unless `force`, and UsageError for one that cannot be.
     """
-    if out is None:
-        out = Path(f"trine-{verb}-{datetime.now():%Y%m%d-%H%M%S}")
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out} is a file; name a folder")
-    if out.is_dir() and any(out.iterdir()) and not force:
-        raise OutputExists(f"{out} is not empty; use --force to overwrite, or another --out")
+    from trine.report.folder import prepare
+
+    folder = out or Path(f"trine-{verb}-{datetime.now():%Y%m%d-%H%M%S}")
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    prepare(folder, names, force=force)
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        yield folder
+    except BaseException:
+        with contextlib.suppress(OSError):  # the first that holds something, and all above it
+            for path in made:
+                path.rmdir()
+        raise
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """A block that writes into `folder`: a full disk is a ToolError and not a traceback."""
+    try:
+        yield
     except OSError as error:
-        raise UsageError(f"--out {out} cannot be made: {error.strerror}") from None
-    if not os.access(out, os.W_OK | os.X_OK):
-        raise UsageError(f"--out {out} is not writable")
-    return out
+        raise ToolError(
+            f"cannot write {error.filename or folder}: {error.strerror}; make room, or choose "
+            f"another --out"
+        ) from None

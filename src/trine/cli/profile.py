@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,9 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trine.checkpoint import Checkpoint, Mode, open_checkpoint
-from trine.cli.output import discard_if_empty, prepare
+from trine.cli.hub import fetch
+from trine.cli.output import result_folder, writing
+from trine.cli.progress import Bar
+from trine.cli.threads import thread_count
 from trine.errors import TrineError, UsageError
-from trine.profiling.inputs import make_tokens
+from trine.profiling.inputs import make_tokens, require_request
 from trine.profiling.profile import Machine, Profile
 
 if TYPE_CHECKING:
@@ -97,47 +101,49 @@ def command(
     ] = False,
 ) -> int:
     """Profile a BitNet model on this CPU, operator by operator, and explain why."""
-    from trine.cli.progress import Bar
     from trine.profiling import machine
+    from trine.report.folder import ALL_FILES
 
+    # What needs no model is refused before one is looked for, and what needs only its config
+    # before its weights are: both can be a download.
     host = machine.describe()
-    checkpoint = open_checkpoint(model)
-    ids = make_tokens(checkpoint, prompt=prompt, tokens=tokens, decode=decode)
-    # First, because it is the one that says how to install what is missing.
-    from trine.torch.models import require_mode  # isort: skip
-    from trine.profiling.torch_run import Settings, run
+    count = thread_count(threads, host)
+    require_request(prompt=prompt, tokens=tokens)
+    only_stdout = json and out is None
+    target = nullcontext() if only_stdout else result_folder(out, NAME, ALL_FILES, force=force)
+    with target as folder:
+        checkpoint = open_checkpoint(model)
+        ids = make_tokens(checkpoint, prompt=prompt, tokens=tokens, decode=decode)
+        # First, because it is the one that says how to install what is missing.
+        from trine.torch.models import require_mode  # isort: skip
+        from trine.profiling.torch_run import Settings, run
 
-    chosen = mode.value if mode is not None else checkpoint.native_mode
-    settings = Settings(
-        mode=chosen,
-        dtype=dtype.value,
-        threads=_threads(threads, host),
-        decode=decode,
-        warmup=warmup,
-        repeat=repeat,
-        compile_cache=compile_cache.value,
-        layers=_layers(layers, checkpoint, chosen, dtype.value, len(ids.ids) + decode, host),
-        command=shlex.join(["trine", *sys.argv[1:]]),
-    )
-    require_mode(checkpoint, settings.mode)
-    was_there = out is not None and out.exists()
-    folder = None if json and out is None else prepare(out, NAME, force=force)
-    with Bar() as bar:
-        try:
+        chosen = mode.value if mode is not None else checkpoint.native_mode
+        require_mode(checkpoint, chosen)
+        settings = Settings(
+            mode=chosen,
+            dtype=dtype.value,
+            threads=count,
+            decode=decode,
+            warmup=warmup,
+            repeat=repeat,
+            compile_cache=compile_cache.value,
+            layers=_layers(layers, checkpoint, chosen, dtype.value, len(ids.ids) + decode, host),
+            command=shlex.join(["trine", *sys.argv[1:]]),
+        )
+        fetch(checkpoint, quiet=json)
+        with Bar(quiet=json) as bar:
             result = run(checkpoint, ids, settings, bar)
-        except BaseException:
-            if not was_there:
-                discard_if_empty(folder)
-            raise
-        _write(result, folder, lang.value)
-        if verify_fixes and result.status == "complete":
-            from trine.profiling.verify import verify
-
-            bar("verifying fixes", 0, 1)
-            result = verify(result, _child_arguments(settings, model, prompt, tokens))
-            bar("verifying fixes", 1, 1)
-            _write(result, folder, lang.value)
-    return _show(result, folder, lang.value, as_json=json)
+            stopped: TrineError | KeyboardInterrupt | None
+            stopped = _write(result, folder, lang.value, bar)
+            if verify_fixes and result.status == "complete" and stopped is None:
+                child = _child_arguments(settings, model, prompt, tokens)
+                result, stopped = _verified(result, child, bar)
+                stopped = _write(result, folder, lang.value, bar) or stopped
+    code = _show(result, folder, lang.value, as_json=json)
+    if stopped is not None:
+        raise stopped
+    return code
 
 
 def _child_arguments(
@@ -158,18 +164,6 @@ def _child_arguments(
     return [model, *what, *(str(part) for option in options.items() for part in option)]
 
 
-def _threads(asked: int | None, host: Machine) -> int:
-    from trine.profiling.machine import usable_cores
-
-    if asked is None:
-        return usable_cores(host)
-    # Oversubscription is worth measuring, thousands of threads only hang the machine.
-    limit = 16 * host.cores_logical
-    if asked > limit:
-        raise UsageError(f"--threads {asked} is more than 16 per core; at most {limit} here")
-    return asked
-
-
 def _layers(
     asked: str | None, checkpoint: Checkpoint, mode: Mode, dtype: str, tokens: int, host: Machine
 ) -> int:
@@ -181,7 +175,7 @@ def _layers(
         layers = max(1, fit_layers(config, mode, dtype, tokens, free))
     elif asked is None:
         layers = config.layers
-    elif asked.isdigit() and 1 <= int(asked) <= config.layers:
+    elif asked.isdecimal() and len(asked) < 10 and 1 <= int(asked) <= config.layers:
         layers = int(asked)
     else:
         raise UsageError(f"--layers {asked!r} must be 1 to {config.layers}, or 'fit'")
@@ -189,17 +183,43 @@ def _layers(
     return layers
 
 
-def _write(profile: Profile, folder: Path | None, lang: str) -> None:
-    """Write the files at once: what was measured must survive whatever comes after it."""
-    from trine.report import write_all
+def _write(profile: Profile, folder: Path | None, lang: str, bar: Bar) -> TrineError | None:
+    """Write the files at once: what was measured must survive whatever comes after it.
 
-    if folder is not None:
-        write_all(profile, folder, lang=lang, force=True)
+    What went wrong is returned, not raised, so that the figures are shown all the same.
+    """
+    from trine.report.bundle import write_all
+
+    if folder is None:
+        return None
+    bar("writing the report", 0, 1)
+    try:
+        with writing(folder):
+            write_all(profile, folder, lang=lang, force=True)
+    except TrineError as error:
+        return error
+    bar("writing the report", 1, 1)
+    return None
+
+
+def _verified(
+    profile: Profile, arguments: list[str], bar: Bar
+) -> tuple[Profile, TrineError | KeyboardInterrupt | None]:
+    """The profile with its fixes tried, or as it was with what stopped the trial."""
+    from trine.profiling.verify import verify
+
+    bar("verifying fixes", 0, 1)
+    try:
+        profile = verify(profile, arguments)
+    except (TrineError, KeyboardInterrupt) as error:
+        return profile, error
+    bar("verifying fixes", 1, 1)
+    return profile, None
 
 
 def _show(profile: Profile, folder: Path | None, lang: str, *, as_json: bool) -> int:
     """Print the result; the exit code."""
-    from trine.report import print_summary
+    from trine.report.console import print_summary
 
     if as_json:
         print(profile.to_json())

@@ -1,4 +1,4 @@
-"""A progress bar on stderr for the phases of a long command."""
+"""Progress on stderr for the phases of a long command."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class Bar:
-    """Call it with (phase, done, total); silent where stderr is no terminal but for phase names."""
+    """Call it with (phase, done, total): a bar in a terminal, elsewhere a line as a phase begins.
 
-    def __init__(self) -> None:
+    `quiet` leaves the lines out, for a command whose output another program reads.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
         self._console = Console(stderr=True)
+        self._lines = not self._console.is_terminal and not quiet
         self._bar = Progress(
             TextColumn("{task.description:18}"),
             BarColumn(),
@@ -29,7 +33,7 @@ class Bar:
         """Move the bar of `phase` to `done` of `total`; a new phase gets a new bar."""
         if phase not in self._tasks:
             self._tasks[phase] = self._bar.add_task(phase, total=total)
-            if not self._console.is_terminal:
+            if self._lines:
                 self._console.print(f"trine: {phase}", highlight=False)
         self._bar.update(self._tasks[phase], completed=done, total=total)  # type: ignore[arg-type]
 

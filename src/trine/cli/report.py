@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from trine.cli.output import discard_if_empty, prepare
+from trine.cli.output import result_folder, writing
 from trine.cli.profile import Language
+from trine.cli.progress import Bar
 from trine.errors import UsageError
 
 NAME = "report"
@@ -28,22 +31,33 @@ def command(
     """Write the reports of a profile, or of a foreign raw_layer_data.csv."""
     if not path.exists():
         raise UsageError(f"{path} does not exist; give a profile.json or a raw_layer_data.csv")
-    folder = prepare(out, NAME, force=force)
-    try:
-        written = _write(path, folder, lang.value)
-    except BaseException:
-        discard_if_empty(folder)
-        raise
+    from trine.report.folder import ALL_FILES, REPORT_FILES
+    from trine.report.foreign import is_foreign
+
+    saved = path / "profile.json" if path.is_dir() else path
+    foreign = is_foreign(saved)
+    names = REPORT_FILES if foreign else ALL_FILES
+    with result_folder(out, NAME, names, force=force) as folder:
+        # Reading comes before the first line of progress: its errors stand alone.
+        write = _foreign(path) if foreign else _own(saved)
+        with Bar() as bar, writing(folder):
+            bar("writing the report", 0, 1)
+            written = write(folder, lang=lang.value, force=True)
+            bar("writing the report", 1, 1)
     print(f"{len(written)} files in {folder}")
     return 0
 
 
-def _write(path: Path, folder: Path, lang: str) -> list[Path]:
+def _own(path: Path) -> Callable[..., list[Path]]:
+    """A profile, read and waiting for its folder."""
     from trine.profiling.profile import Profile
-    from trine.report import write_all
-    from trine.report.foreign import is_foreign, write_foreign
+    from trine.report.bundle import write_all
 
-    saved = path / "profile.json" if path.is_dir() else path
-    if is_foreign(saved):
-        return write_foreign(path, folder, lang=lang, force=True)
-    return write_all(Profile.load(saved), folder, lang=lang, force=True)
+    return partial(write_all, Profile.load(path))
+
+
+def _foreign(path: Path) -> Callable[..., list[Path]]:
+    """Another program's table, read and waiting for its folder."""
+    from trine.report.foreign import read, write_foreign
+
+    return partial(write_foreign, read(path))

@@ -18,6 +18,18 @@ class Tokens:
     prompt: str | None
 
 
+def require_request(*, prompt: str | None, tokens: int | None) -> None:
+    """Raise UsageError for what no model could run: both, neither text nor ids, no UTF-8."""
+    if prompt is not None and tokens is not None:
+        raise UsageError("--prompt and --tokens exclude each other; give one of them")
+    if tokens is not None and tokens < 1:
+        raise UsageError(f"--tokens must be at least 1, not {tokens}")
+    if prompt is not None and not prompt.strip():
+        raise UsageError("the prompt is empty; give some text or --tokens N")
+    if prompt is not None and any("\ud800" <= character <= "\udfff" for character in prompt):
+        raise UsageError("the prompt is not valid UTF-8; check the terminal's encoding")
+
+
 def make_tokens(
     checkpoint: Checkpoint, *, prompt: str | None, tokens: int | None, decode: int, seed: int = 0
 ) -> Tokens:
@@ -27,14 +39,11 @@ def make_tokens(
     without a tokenizer, no tokens, or more than the context holds.
     """
     config = checkpoint.config
-    if prompt is not None and tokens is not None:
-        raise UsageError("--prompt and --tokens exclude each other; give one of them")
+    require_request(prompt=prompt, tokens=tokens)
     if prompt is not None:
         ids = _encode(checkpoint, prompt)
     else:
         count = 3 if tokens is None else tokens
-        if count < 1:
-            raise UsageError(f"--tokens must be at least 1, not {count}")
         ids = np.random.default_rng(seed).integers(0, config.vocab_size, size=count).tolist()
     if len(ids) + decode > config.context:
         raise UsageError(
@@ -49,8 +58,6 @@ def make_tokens(
 
 
 def _encode(checkpoint: Checkpoint, prompt: str) -> list[int]:
-    if not prompt.strip():
-        raise UsageError("the prompt is empty; give some text or --tokens N")
     if checkpoint.tokenizer_file is None:
         raise UsageError(
             f"{checkpoint.provenance.id} carries no tokenizer, so --prompt has no meaning; "
@@ -64,4 +71,6 @@ def _encode(checkpoint: Checkpoint, prompt: str) -> list[int]:
     except Exception as error:
         raise CheckpointError(f"{checkpoint.tokenizer_file} is damaged: {error}") from None
     ids: list[int] = tokenizer.encode(prompt).ids
+    if not ids:
+        raise UsageError(f"the tokenizer makes no token of {prompt!r}; give another prompt")
     return ids

@@ -9,8 +9,3 @@ Next: a person reads them, or `trine.hw` takes the workload from `profile.json`.
                   |---> plots -------------------------'
                   '---> layer_csv, operator_csv, records_csv, summary_json, perfetto, console
 """
-
-from trine.report.bundle import write_all
-from trine.report.console import print_summary
-
-__all__ = ["print_summary", "write_all"]

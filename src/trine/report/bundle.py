@@ -6,11 +6,9 @@ A folder that already holds any of the files is refused before anything is compu
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from trine.errors import OutputExists, UsageError
 from trine.profiling.profile import Profile
 from trine.report import (
     layer_csv,
@@ -25,22 +23,17 @@ from trine.report import (
 from trine.report.content.report import build
 from trine.report.document import Document
 from trine.report.facts import gather
+from trine.report.folder import (
+    ALL_FILES,
+    DATA_FILES,
+    MARKDOWN_FILES,
+    PAGE_FILE,
+    discard_reports,
+    plot_file,
+    prepare,
+)
 from trine.report.language import Words, languages
 from trine.report.plots.style import Plot
-
-DATA_FILES = (
-    "profile.json",
-    "records.csv",
-    "raw_layer_data.csv",
-    "final_operator_benchmark.csv",
-    "linear_operator_stats.csv",
-    "nonlinear_operator_stats.csv",
-    "inference_profile_report.json",
-    "trace.json",
-)
-MARKDOWN_FILES = {"en": "report.md", "zh": "report.zh.md"}
-PAGE_FILE = "report.html"
-REPORT_FILES = (*MARKDOWN_FILES.values(), PAGE_FILE)
 
 
 def write_all(
@@ -52,7 +45,7 @@ def write_all(
     not given; UsageError for a bad language or a folder that cannot be written.
     """
     wanted = languages(lang)
-    prepare(out, (*DATA_FILES, *REPORT_FILES), force=force)
+    prepare(out, ALL_FILES, force=force)
     # The measurement is safe before anything is computed from it.
     profile.save(out / "profile.json")
     facts = gather(profile)
@@ -69,11 +62,15 @@ def write_all(
 
 
 def write_reports(reports: Iterable[tuple[Document, Mapping[str, Plot]]], out: Path) -> list[Path]:
-    """Write Markdown with its plots for each document, and one page with all of them."""
+    """Write Markdown with its plots for each document, and one page with all of them.
+
+    Report files of an earlier run that these do not replace are removed: they would describe
+    other data than those beside them.
+    """
     written: list[Path] = []
     pages: list[tuple[Document, dict[str, str]]] = []
     for document, drawn in reports:
-        images = {name: f"plots/{name}.{document.lang}.png" for name in drawn}
+        images = {name: plot_file(name, document.lang) for name in drawn}
         for name, plot in drawn.items():
             path = out / images[name]
             path.parent.mkdir(exist_ok=True)
@@ -84,21 +81,6 @@ def write_reports(reports: Iterable[tuple[Document, Mapping[str, Plot]]], out: P
         written.append(path)
         pages.append((document, {name: plot.svg(document.lang) for name, plot in drawn.items()}))
     (out / PAGE_FILE).write_text(webpage.render(pages), encoding="utf-8")
-    return [*written, out / PAGE_FILE]
-
-
-def prepare(out: Path, names: Iterable[str], *, force: bool) -> None:
-    """Make the folder `out`; OutputExists if it holds one of `names` and `force` is not given."""
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is a file; --out needs a folder")
-    taken = [name for name in names if (out / name).exists()]
-    if taken and not force:
-        raise OutputExists(
-            f"{out} already holds {taken[0]}; choose another --out, or overwrite with --force"
-        )
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot make {out} ({error.strerror}); choose another --out") from None
-    if not os.access(out, os.W_OK | os.X_OK):
-        raise UsageError(f"{out} is not writable; choose another --out")
+    written.append(out / PAGE_FILE)
+    discard_reports(out, keep=written)
+    return written

@@ -15,19 +15,8 @@ from trine.report.document import (
     code,
 )
 from trine.report.facts import Facts
+from trine.report.folder import DATA_FILES, PAGE_FILE
 from trine.report.language import Words
-
-FILES = (
-    "profile.json",
-    "records.csv",
-    "raw_layer_data.csv",
-    "final_operator_benchmark.csv",
-    "linear_operator_stats.csv",
-    "nonlinear_operator_stats.csv",
-    "inference_profile_report.json",
-    "trace.json",
-    "report.html",
-)
 
 
 def blocks(facts: Facts, words: Words) -> list[Block]:
@@ -40,7 +29,9 @@ def blocks(facts: Facts, words: Words) -> list[Block]:
         Heading(3, words("method.title"), "method"),
         Bullets(_method(facts, words)),
         Heading(3, words("files.title"), "files"),
-        Bullets([words("files.item", file=f, text=words(f"file.{f}")) for f in FILES]),
+        Bullets(
+            [words("files.item", file=f, text=words(f"file.{f}")) for f in (*DATA_FILES, PAGE_FILE)]
+        ),
     ]
 
 

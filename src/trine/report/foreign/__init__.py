@@ -9,23 +9,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trine.report.bundle import REPORT_FILES, prepare, write_reports
+from trine.report.bundle import write_reports
+from trine.report.folder import REPORT_FILES, prepare
 from trine.report.foreign.content import build
 from trine.report.foreign.drawing import draw
 from trine.report.foreign.figures import examine
-from trine.report.foreign.reader import is_foreign, read
+from trine.report.foreign.reader import ForeignRun, is_foreign, read
 from trine.report.language import Words, languages
 
-__all__ = ["is_foreign", "write_foreign"]
+__all__ = ["is_foreign", "read", "write_foreign"]
 
 
-def write_foreign(path: Path, out: Path, *, lang: str = "both", force: bool = False) -> list[Path]:
-    """Report on the CSV (or JSON, or folder) at `path` into `out`; returns the files written.
+def write_foreign(
+    run: ForeignRun, out: Path, *, lang: str = "both", force: bool = False
+) -> list[Path]:
+    """Report on what `read` found into `out`; returns the files written.
 
-    ProfileError for malformed input, OutputExists for an earlier report without `force`.
+    OutputExists for an earlier report without `force`, UsageError for a folder that cannot be.
     """
     wanted = languages(lang)
-    run = read(path)
     prepare(out, REPORT_FILES, force=force)
     shown = examine(run)
     return write_reports(

@@ -1,0 +1,19 @@
+"""Fetching a model's weights, with what people want to see of it."""
+
+from __future__ import annotations
+
+import sys
+
+from trine.checkpoint import Checkpoint
+from trine.checkpoint.hub import HubCheckpoint
+
+
+def fetch(checkpoint: Checkpoint, *, quiet: bool) -> None:
+    """Bring the weights here: the client's own bars in a terminal, elsewhere one line."""
+    if isinstance(checkpoint, HubCheckpoint) and not sys.stderr.isatty():
+        from huggingface_hub.utils.tqdm import disable_progress_bars
+
+        disable_progress_bars()
+        if not quiet:
+            print(f"trine: fetching {checkpoint.provenance.id}", file=sys.stderr)
+    checkpoint.fetch()

@@ -1,0 +1,36 @@
+"""What a test needs and a machine may lack: the one door through which tests are skipped.
+
+On a user's machine the test is skipped by name. With CI=true it fails: there a skip would hide
+that nothing was tested.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+from types import ModuleType
+from typing import Any, NoReturn
+
+import pytest
+
+
+def missing(what: str) -> NoReturn:
+    """Skip the test (or the module that is being imported) for want of `what`."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{what}, and CI=true allows no skips", pytrace=False)
+    pytest.skip(what, allow_module_level=True)
+
+
+def require_module(name: str) -> Any:
+    """The module `name`."""
+    try:
+        module: ModuleType = importlib.import_module(name)
+    except ImportError:
+        missing(f"the module {name} is not installed")
+    return module
+
+
+def require_program(name: str) -> str:
+    """The path of the program `name`."""
+    return shutil.which(name) or missing(f"the program {name} is not installed")

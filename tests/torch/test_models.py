@@ -17,6 +17,8 @@ from trine.errors import OutOfMemory, ProfileError  # noqa: E402
 from trine.torch.models import (  # noqa: E402
     build,
     fit_layers,
+    loader_count,
+    loading_bytes,
     memory_needed,
     require_memory,
     skeleton,
@@ -95,14 +97,55 @@ def test_matches_from_pretrained(tmp_path: Path) -> None:
 
 def test_memory_is_refused_with_a_figure_and_a_way_out() -> None:
     config = PRESETS["2b-4t"]
-    needed = memory_needed(config, "online", "float32", 30, 11)
+    needed = memory_needed(config, "online", "float32", 30, 11, loaders=2)
     assert 9.6e9 < needed < 11e9
-    assert fit_layers(config, "online", "float32", 11, 6_000_000_000) in range(10, 16)
-    require_memory(config, "online", "float32", 30, 11, needed)
+    assert fit_layers(config, "online", "float32", 11, 6_000_000_000, loaders=2) in range(10, 16)
+    require_memory(config, "online", "float32", 30, 11, needed, loaders=2)
     with pytest.raises(OutOfMemory, match=r"need 10\.\d GB and 6\.0 GB are free; --layers 1\d"):
-        require_memory(config, "online", "float32", 30, 11, 6_000_000_000)
+        require_memory(config, "online", "float32", 30, 11, 6_000_000_000, loaders=2)
     with pytest.raises(OutOfMemory, match="not even one layer"):
-        require_memory(config, "online", "float32", 30, 11, 1_000_000_000)
+        require_memory(config, "online", "float32", 30, 11, 1_000_000_000, loaders=2)
+
+
+@pytest.mark.parametrize("layers", [1, 7, 30])
+def test_the_layers_that_fit_are_the_most(layers: int) -> None:
+    config = PRESETS["2b-4t"]
+    enough = memory_needed(config, "packed", "bfloat16", layers, 11, loaders=4)
+    assert fit_layers(config, "packed", "bfloat16", 11, enough, loaders=4) == layers
+    assert fit_layers(config, "packed", "bfloat16", 11, enough - 1, loaders=4) == layers - 1
+
+
+def test_a_long_context_needs_what_running_holds() -> None:
+    config = PRESETS["2b-4t"]
+    short, long = (memory_needed(config, "online", "float32", 30, n, 1) for n in (1, 4096))
+    cache, logits = 2 * 30 * 5 * 128 * 4096 * 4, 2 * 4096 * 128256 * 4
+    assert long - short == pytest.approx(cache + logits, rel=0.2)
+
+
+@pytest.mark.parametrize("mode", ["online", "offline", "packed"])
+def test_loading_holds_no_more_than_it_says(mode: str) -> None:
+    """NumPy reports its memory to tracemalloc; torch's own, the weights, are not in it."""
+    import tracemalloc
+
+    source = SyntheticCheckpoint("synthetic:0.7b")
+    tracemalloc.start()
+    try:
+        build(source, mode=mode, dtype="bfloat16", layers=1)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    bound = loading_bytes(source.config, mode, loaders=1)
+    assert 0.7 * bound < peak < bound + 20_000_000  # Python objects of the module tree
+
+
+def test_more_loaders_fill_the_same_model() -> None:
+    one, two = (build(TINY, mode="offline", dtype="float32", loaders=n) for n in (1, 2))
+    for (name, a), (_, b) in zip(one.named_parameters(), two.named_parameters(), strict=True):
+        assert torch.equal(a, b), name
+
+
+def test_loaders_are_bounded_by_cores_and_by_memory() -> None:
+    assert [loader_count(cores) for cores in (0, 1, 2, 64)] == [1, 1, 2, 8]
 
 
 def test_an_unknown_module_type_is_refused() -> None:

@@ -168,18 +168,20 @@ def _layers(
     asked: str | None, checkpoint: Checkpoint, mode: Mode, dtype: str, tokens: int, host: Machine
 ) -> int:
     """The decoder layers to run; raises before loading what memory cannot hold."""
-    from trine.torch.models import fit_layers, require_memory
+    from trine.profiling.machine import usable_cores
+    from trine.torch.models import fit_layers, loader_count, require_memory
 
     config, free = checkpoint.config, host.memory_available_bytes
+    loaders = loader_count(usable_cores(host))
     if asked == "fit":
-        layers = max(1, fit_layers(config, mode, dtype, tokens, free))
+        layers = max(1, fit_layers(config, mode, dtype, tokens, free, loaders))
     elif asked is None:
         layers = config.layers
     elif asked.isdecimal() and len(asked) < 10 and 1 <= int(asked) <= config.layers:
         layers = int(asked)
     else:
         raise UsageError(f"--layers {asked!r} must be 1 to {config.layers}, or 'fit'")
-    require_memory(config, mode, dtype, layers, tokens, free)
+    require_memory(config, mode, dtype, layers, tokens, free, loaders)
     return layers
 
 

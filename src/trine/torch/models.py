@@ -10,7 +10,7 @@ the model's own memory, so that loading needs no second copy of the weights.
 
 from __future__ import annotations
 
-import os
+from bisect import bisect_right
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
@@ -39,6 +39,12 @@ if TYPE_CHECKING:
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 # torch, transformers and the interpreter resident, before any weight; measured 0.45 GB.
 LIBRARIES_BYTES = 500_000_000
+# Each loader holds the temporaries of one tensor, so more of them cost memory for every core.
+MOST_LOADERS = 8
+# A bfloat16 master, its float32 copy, the scaled copy and one step of rounding; then smaller ones.
+_QUANTISING_BYTES = 12
+# The table and the chunks that synthetic weights are drawn from.
+_DRAWING_BYTES = 2_000_000
 
 
 def weight_bytes(config: ModelConfig, mode: Mode, dtype: str, layers: int) -> int:
@@ -49,39 +55,71 @@ def weight_bytes(config: ModelConfig, mode: Mode, dtype: str, layers: int) -> in
     return dense * itemsize + (ternary // 4 if mode == "packed" else ternary * itemsize)
 
 
-def memory_needed(config: ModelConfig, mode: Mode, dtype: str, layers: int, tokens: int) -> int:
-    """Bytes that loading and running need: weights, temporaries, KV cache, logits, libraries.
+def loader_count(cores: int) -> int:
+    """Threads that fill a model: one a usable core, at most `MOST_LOADERS`."""
+    return max(1, min(MOST_LOADERS, cores))
 
-    The temporary of an online or packed call is one dense matrix; the Inductor kernels that make
-    it hold at most one more.
+
+def loading_bytes(config: ModelConfig, mode: Mode, loaders: int) -> int:
+    """An upper bound of what `loaders` threads hold beside the weights, whatever the source.
+
+    A synthetic tensor is made before it is copied; a mapped one is held by the page cache, which
+    the system takes back. Quantising a master needs a float32 copy and its scaled twin as well.
+    """
+    dense = [config.embedding_elements * 2] * (1 if config.tied_embeddings else 2)
+    largest = max(n * k for n, k in map(config.linear_shape, LINEARS))
+    matrix = largest * (2 if mode == "online" else _QUANTISING_BYTES)
+    tensors = sorted([*dense, *[matrix] * loaders], reverse=True)[:loaders]
+    return sum(tensors) + loaders * _DRAWING_BYTES
+
+
+def memory_needed(
+    config: ModelConfig, mode: Mode, dtype: str, layers: int, tokens: int, loaders: int
+) -> int:
+    """Bytes that loading and running need: weights, libraries, and the larger of the two's own.
+
+    Loading: `loading_bytes`. Running: temporaries, KV cache, logits. The temporary of an online or
+    packed call is one dense matrix; the Inductor kernels that make it hold at most one more.
     """
     itemsize = DTYPES[dtype].itemsize
     largest = max(n * k for n, k in map(config.linear_shape, LINEARS)) * itemsize
     kv = 2 * layers * config.kv_heads * config.head_dim * tokens * itemsize
     logits = 2 * tokens * config.vocab_size * itemsize
-    return weight_bytes(config, mode, dtype, layers) + 2 * largest + kv + logits + LIBRARIES_BYTES
+    own = max(2 * largest + kv + logits, loading_bytes(config, mode, loaders))
+    return weight_bytes(config, mode, dtype, layers) + own + LIBRARIES_BYTES
 
 
-def fit_layers(config: ModelConfig, mode: Mode, dtype: str, tokens: int, available: int) -> int:
+def fit_layers(
+    config: ModelConfig, mode: Mode, dtype: str, tokens: int, available: int, loaders: int
+) -> int:
     """The most decoder layers whose `memory_needed` is at most `available` bytes (0: none)."""
-    for layers in range(config.layers, 0, -1):
-        if memory_needed(config, mode, dtype, layers, tokens) <= available:
-            return layers
-    return 0
+
+    def needed(layers: int) -> int:
+        return memory_needed(config, mode, dtype, layers, tokens, loaders)
+
+    return bisect_right(range(1, config.layers + 1), available, key=needed)
 
 
 def require_memory(
-    config: ModelConfig, mode: Mode, dtype: str, layers: int, tokens: int, available: int
+    config: ModelConfig,
+    mode: Mode,
+    dtype: str,
+    layers: int,
+    tokens: int,
+    available: int,
+    loaders: int,
 ) -> None:
     """Raise OutOfMemory, with the figures and what would fit, before anything is loaded."""
-    needed = memory_needed(config, mode, dtype, layers, tokens)
+    needed = memory_needed(config, mode, dtype, layers, tokens, loaders)
     if needed <= available:
         return
-    fits = fit_layers(config, mode, dtype, tokens, available)
+    fits = fit_layers(config, mode, dtype, tokens, available, loaders)
     advice = f"--layers {fits} fits" if fits else "not even one layer fits"
+    if dtype == "float32":
+        advice += ", or try --dtype bfloat16"
     raise OutOfMemory(
         f"{layers} layers in {mode} {dtype} need {needed / 1e9:.1f} GB and "
-        f"{available / 1e9:.1f} GB are free; {advice}, or try --dtype bfloat16"
+        f"{available / 1e9:.1f} GB are free; {advice}"
     )
 
 
@@ -100,18 +138,20 @@ def build(
     mode: Mode,
     dtype: str,
     layers: int | None = None,
+    loaders: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Any:
     """A `BitNetForCausalLM` in evaluation mode with the checkpoint's weights.
 
-    `layers` keeps only the first ones. `progress(done, total)` counts tensors. Raises UsageError
+    `layers` keeps only the first ones; `loaders` threads fill them (see `loader_count`).
+    `progress(done, total)` counts tensors. Raises UsageError
     for online mode without master weights, CheckpointError for damaged tensors.
     """
     require_mode(checkpoint, mode)
     config = checkpoint.config
     model = _empty_model(config, mode, dtype, config.layers if layers is None else layers)
     jobs = _fill_jobs(model, checkpoint, mode)
-    with ThreadPoolExecutor(max_workers=max(1, len(os.sched_getaffinity(0)))) as pool:
+    with ThreadPoolExecutor(max_workers=loaders) as pool:
         futures = [pool.submit(job) for job in jobs]
         try:
             for done, future in enumerate(as_completed(futures), start=1):

@@ -32,7 +32,7 @@ from trine.profiling.torch_backend import (
     gap_namer,
     sampling_operator,
 )
-from trine.torch.models import DTYPES, build, weight_bytes
+from trine.torch.models import DTYPES, build, loader_count, weight_bytes
 
 # Variables that change how fast the run is; recorded so that two profiles can be compared.
 SPEED_VARIABLES = (
@@ -89,9 +89,12 @@ def run(
     host = machine.describe()
     started = datetime.now(UTC).isoformat(timespec="seconds")
     with _compile_cache(settings.compile_cache):
-        model, facts = _load(checkpoint, settings, progress)
+        loaders = loader_count(machine.usable_cores(host))
+        model, facts = _load(checkpoint, settings, loaders, progress)
         # One thread and the run's own count: what one core can read, and what they share.
+        progress("measuring roofs", 0, 1)
         ceilings = roofs.measure(sorted({1, settings.threads}), phase="before")
+        progress("measuring roofs", 1, 1)
         session = _Session(model, tokens, settings, progress, clock)
         status = ""
         try:
@@ -223,17 +226,21 @@ class _Session:
         return self._clock() - start
 
 
-def _load(checkpoint: Checkpoint, settings: Settings, progress: Progress) -> tuple[Any, Model]:
+def _load(
+    checkpoint: Checkpoint, settings: Settings, loaders: int, progress: Progress
+) -> tuple[Any, Model]:
     config = checkpoint.config
     layers = settings.layers or config.layers
     before = rss_bytes()
+    phase = "making weights" if checkpoint.provenance.synthetic else "loading weights"
     start = time.perf_counter()
     model = build(
         checkpoint,
         mode=settings.mode,
         dtype=settings.dtype,
         layers=layers,
-        progress=lambda done, total: progress("loading weights", done, total),
+        loaders=loaders,
+        progress=lambda done, total: progress(phase, done, total),
     )
     seconds = time.perf_counter() - start
     origin = checkpoint.provenance

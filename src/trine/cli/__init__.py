@@ -11,10 +11,10 @@ import sys
 import typer
 import typer.exceptions
 
-from trine.cli import info, profile, report
+from trine.cli import info, profile, report, train
 from trine.errors import TrineError
 
-VERBS = (profile, report, info)
+VERBS = (profile, report, train, info)
 USAGE = 2
 INTERRUPTED = 130
 

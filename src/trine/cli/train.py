@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trine.checkpoint import open_checkpoint
-from trine.cli.output import prepare
-from trine.errors import UsageError
+from trine.errors import OutputExists, UsageError
 
 if TYPE_CHECKING:
     from trine.torch.train.loop import Run
 
 NAME = "train"
-DEFAULTS = {"steps": 5000, "seed": 0, "batch": 4, "peak_lr": 2e-3}
+DEFAULTS = {"steps": 4000, "seed": 0, "batch": 4, "peak_lr": 2e-3}
 
 
 def command(
@@ -25,7 +24,7 @@ def command(
         str | None,
         typer.Option(help="fine-tune this checkpoint; default: new weights, 5.5 M parameters"),
     ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="updates  [default: 5000]")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="updates  [default: 4000]")] = None,
     batch: Annotated[
         int | None, typer.Option(min=1, help="windows of 512 tokens an update  [default: 4]")
     ] = None,
@@ -62,16 +61,20 @@ def _started(
     data: Path, out: Path, asked: dict[str, Any], model: str | None, held_out: list[str]
 ) -> Run:
     checkpoint = None if model is None else open_checkpoint(model)
-    from trine.torch.train.corpus import read_books
     from trine.torch.train.prepare import Request, start_run
 
-    # Before the folder is made, so that a mistyped path leaves nothing behind.
-    read_books(data, held_out)
+    _require_empty(out)
     settings = {**DEFAULTS, "twin": False, **asked}
-    folder = prepare(out, NAME, force=False)
-    return start_run(
-        Request(data=data, out=folder, held_out=held_out, start=checkpoint, **settings)
-    )
+    return start_run(Request(data=data, out=out, held_out=held_out, start=checkpoint, **settings))
+
+
+def _require_empty(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file; --out needs a folder")
+    if (out / "training").exists():
+        raise OutputExists(f"{out} holds a run; --resume goes on with it, or choose another --out")
+    if out.is_dir() and any(out.iterdir()):
+        raise OutputExists(f"{out} is not empty; choose another --out")
 
 
 def _resumed(

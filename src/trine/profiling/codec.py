@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
+import reprlib
 import types
 import typing
 from collections.abc import Iterable
@@ -17,6 +17,8 @@ from typing import Any, Literal, TypeVar
 from trine.errors import ProfileError
 
 T = TypeVar("T")
+# No counter of a run is larger; a damaged one is, and would overflow what is computed from it.
+_LARGEST = 2**63 - 1
 
 
 def to_columns(items: Iterable[Any], cls: type) -> dict[str, Any]:
@@ -32,6 +34,8 @@ def from_columns(table: Any, where: str) -> list[dict[str, Any]]:
     columns, rows = table["columns"], table["rows"]
     if not isinstance(columns, list) or not isinstance(rows, list):
         raise ProfileError(f"{where}: columns and rows must be lists")
+    if not all(isinstance(name, str) for name in columns):
+        raise ProfileError(f"{where}: column names must be strings, not {reprlib.repr(columns)}")
     for number, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != len(columns):
             raise ProfileError(f"{where}: row {number} does not have {len(columns)} values")
@@ -65,7 +69,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return [_convert(item, v, f"{where}[{i}]") for i, v in enumerate(value)]
     if origin is dict and isinstance(value, dict):
         _, item = typing.get_args(hint)
-        return {str(k): _convert(item, v, f"{where}[{k!r}]") for k, v in value.items()}
+        return {
+            str(_storable(k, where)): _convert(item, v, f"{where}[{k!r}]") for k, v in value.items()
+        }
     if origin is Literal and value in typing.get_args(hint):
         return value
     if origin in (typing.Union, types.UnionType):
@@ -74,10 +80,22 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             return None
         return _convert(next(o for o in options if o is not type(None)), value, where)
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if not math.isfinite(value):
-            raise ProfileError(f"{where} must be finite, not {value}")
+        if not -_LARGEST <= value <= _LARGEST:
+            raise ProfileError(f"{where} must be within ±2^63, not {reprlib.repr(value)}")
         return float(value)
     if hint in (int, bool, str) and type(value) is hint:
-        return value
+        return _storable(value, where)
     expected = getattr(hint, "__name__", str(hint))
-    raise ProfileError(f"{where} must be {expected}, not {value!r}")
+    raise ProfileError(f"{where} must be {expected}, not {reprlib.repr(value)}")
+
+
+def _storable(value: int | bool | str, where: str) -> int | bool | str:
+    """`value` if every file of a report can hold it: 64-bit integers, text that is UTF-8."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ProfileError(f"{where} is no valid Unicode text") from None
+    elif not -_LARGEST <= value <= _LARGEST:
+        raise ProfileError(f"{where} must be within ±2^63, not {reprlib.repr(value)}")
+    return value

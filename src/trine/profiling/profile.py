@@ -306,6 +306,8 @@ class Profile:
         """Parse and check a document; unknown and missing keys are refused by name."""
         try:
             document = json.loads(text)
+        except RecursionError:
+            raise ProfileError(f"{source} is not JSON: it is nested too deeply") from None
         except ValueError as error:
             raise ProfileError(f"{source} is not JSON: {error}") from None
         if not isinstance(document, dict) or "schema_version" not in document:

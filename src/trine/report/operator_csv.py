@@ -103,6 +103,7 @@ def operator_figures(profile: Profile, table: StageTable | None) -> list[Operato
     }
     ops = {name: _mean(calls, "ops") for name, calls in passes[0].items()}
     all_time, all_ops = sum(times.values()), sum(ops.values())
+    wall = table.wall_ms.median
     figures = []
     for name, calls in passes[0].items():
         every = [p[name] for p in passes if name in p]
@@ -120,7 +121,7 @@ def operator_figures(profile: Profile, table: StageTable | None) -> list[Operato
                 minor_faults=median(_mean(c, "minor_faults") for c in every),
                 time_ratio=times[name] / all_time if all_time else 0.0,
                 ops_ratio=ops[name] / all_ops if all_ops else 0.0,
-                wall_share=times[name] * len(calls) / table.wall_ms.median,
+                wall_share=times[name] * len(calls) / wall if wall else 0.0,
                 refused=name in refused,
             )
         )

@@ -14,6 +14,7 @@ from typing import Any
 
 from trine.profiling.analysis import StageTable
 from trine.profiling.profile import Profile
+from trine.report.content.common import tokens_per_second
 from trine.report.facts import Facts
 from trine.report.layer_csv import MIB, ModuleRow
 from trine.report.operator_csv import RATIO_BASE, OperatorFigures
@@ -140,7 +141,7 @@ def _stage(table: StageTable) -> dict[str, Any]:
         "passes": table.passes,
         "tokens": table.tokens,
         "wall_ms": dataclasses.asdict(table.wall_ms),
-        "tokens_per_second": 1000 * table.tokens / table.wall_ms.median,
+        "tokens_per_second": tokens_per_second(table),
         "unattributed_ms": table.unattributed_ms,
         "recorder_ms": table.recorder_ms,
         "rest_ms": table.rest_ms,

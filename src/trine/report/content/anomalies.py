@@ -81,7 +81,7 @@ def _cold(facts: Facts, words: Words) -> Table:
             continue
         # The first alone is cold, as in the table beside it.
         passes = [p for _, p in facts.profile.passes_of(stage, "cold")][:1]
-        warm = facts.warm[stage] if facts.warm[stage].state != "cold" else None
+        warm = facts.warm[stage].wall_ms.median if facts.warm[stage].state != "cold" else None
         compiled = sum(p.compile_ns for p in passes) / 1e6 / len(passes)
         wall = cold.wall_ms.median
         rows.append(
@@ -89,8 +89,8 @@ def _cold(facts: Facts, words: Words) -> Table:
                 [
                     words(f"stage.{stage}"),
                     q.ms(wall),
-                    q.ms(warm.wall_ms.median if warm else None),
-                    q.rate(wall / warm.wall_ms.median if warm else None),
+                    q.ms(warm),
+                    q.rate(wall / warm if warm else None),
                     q.ms(compiled),
                     q.count(sum(p.graphs_compiled for p in passes)),
                     q.count(sum(p.compile_cache_hits for p in passes)),

@@ -74,7 +74,8 @@ def effect(facts: Facts, words: Words, finding: Finding) -> str:
     found = facts.warm.get(finding.stage)
     if finding.state != "measured" or found is None or found.state != "measured":
         return words("effect.once", ms=ms, name=name)
-    share = q.percent(finding.effect_ms / found.wall_ms.median)
+    wall = found.wall_ms.median
+    share = q.percent(finding.effect_ms / wall if wall else None)
     return words("effect.share", ms=ms, name=name, share=share)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trine.profiling.analysis import OperatorRow, StageTable
 from trine.report import quantity as q
-from trine.report.content.common import interval, pass_name, picture
+from trine.report.content.common import interval, pass_bytes, pass_name, picture
 from trine.report.document import (
     Block,
     Bullets,
@@ -121,7 +121,7 @@ def _wall(words: Words, found: StageTable) -> Row:
             q.ops(all_ops).strip(),
             q.percent(1.0),
             q.rate(all_ops / wall.median / 1e6 if wall.median else None),
-            q.rate(sum(row.bytes for row in found.rows) / wall.median / 1e6),
+            q.rate(pass_bytes(found) / wall.median / 1e6 if wall.median else None),
             "",
             "",
             q.count(sum(row.minor_faults for row in found.rows)),

@@ -27,14 +27,15 @@ def draw(shown: Shown, words: Words) -> dict[str, Plot]:
     later: Sequence[LayerRow] = [row for row in rows if row.layer > 0]
     if later:
         plots.append(layers.draw(words, fonts, [(words("foreign.plot.layers"), later)]))
-        lines = _lines(shown, words)
-        plots.append(cold_warm.draw(words, fonts, lines))
+    # A layer without time has no place on a logarithmic scale.
+    timed = {layer: ms for layer, ms in shown.per_layer.items() if ms > 0}
+    if shown.warm_ms and timed:
+        plots.append(cold_warm.draw(words, fonts, _lines(timed, shown.warm_ms, words)))
     return {plot.name: plot for plot in plots}
 
 
-def _lines(shown: Shown, words: Words) -> list[cold_warm.Series]:
-    run = {layer: ms for layer, ms in shown.per_layer.items() if ms > 0}
-    usual = dict.fromkeys(run, shown.warm_ms or 1.0)
+def _lines(run: dict[int, float], usual_ms: float, words: Words) -> list[cold_warm.Series]:
+    usual = dict.fromkeys(run, usual_ms)
     return [
         cold_warm.Series(words("plot.this_run"), cold_warm.COLD, run),
         cold_warm.Series(words("plot.median_others"), cold_warm.WARM, usual),

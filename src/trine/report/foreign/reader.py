@@ -11,12 +11,16 @@ import io
 import json
 import math
 import re
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trine.errors import ProfileError, UsageError
 from trine.report.layer_csv import COLUMNS
+
+# Times in ms, operations, MiB: none is larger, and squares of it are still finite.
+_LARGEST = 1e18
 
 CSV_NAME, JSON_NAME = "raw_layer_data.csv", "inference_profile_report.json"
 
@@ -66,7 +70,7 @@ def is_foreign(path: Path) -> bool:
         return True
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(document, dict) and "inference_summary" in document
 
@@ -99,7 +103,10 @@ def _find(path: Path) -> tuple[Path, Path]:
 
 def _rows(path: Path) -> tuple[list[ForeignRow], bool]:
     reader = csv.DictReader(io.StringIO(_text(path)))
-    columns = reader.fieldnames
+    try:
+        columns = reader.fieldnames
+    except csv.Error as error:
+        raise ProfileError(f"{path} is not CSV: {error}") from None
     if not columns:
         raise ProfileError(f"{path} is empty; a {CSV_NAME} begins with its column names")
     if missing := [name for name in COLUMNS if name not in columns]:
@@ -129,8 +136,9 @@ def _row(cells: dict[str, str | Any], where: str) -> ForeignRow:
             value = float(cells[column])
         except ValueError:
             value = math.nan
-        if not math.isfinite(value):
-            raise ProfileError(f"{where}, column {column!r}: {cells[column]!r} is not a number")
+        if not abs(value) <= _LARGEST:
+            shown = reprlib.repr(cells[column])
+            raise ProfileError(f"{where}, column {column!r}: {shown} is not a number")
         return value
 
     time_ms, layer = number("Time (ms)"), number("Layer Num")
@@ -186,14 +194,19 @@ def _number(section: dict[str, Any], key: str, path: Path) -> float | None:
     value = section.get(key)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ProfileError(f"{path}: {key} must be a number, not {value!r}")
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 <= value <= _LARGEST:
+        raise ProfileError(f"{path}: {key} must be a number, not {reprlib.repr(value)}")
     return float(value)
 
 
 def _load(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(_text(path))
+        # A lone surrogate can be escaped in JSON, and then be written to no file.
+        json.dumps(document, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ProfileError(f"{path} is not JSON: it is nested too deeply") from None
     except ValueError as error:
         raise ProfileError(f"{path} is not JSON: {error}") from None
     if not isinstance(document, dict):

@@ -73,7 +73,7 @@ def _panel(ax: Axes, panel: Panel, bars: Sequence[Bar]) -> None:
         )
     ax.set_yticks(positions, [b.label for b in bars])
     ax.set_ylim(len(bars) - 0.4, -0.6)
-    ax.set_xlim(0, 1.42 * max((b.time_ms for b in bars), default=1.0))
+    ax.set_xlim(0, 1.42 * (max((b.time_ms for b in bars), default=0.0) or 1.0))
     ax.set_xticks([])
     ax.set_title(panel.title)
     bare(ax)

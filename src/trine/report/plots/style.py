@@ -153,6 +153,8 @@ def _settings(fonts: list[str]) -> dict[Any, Any]:
         "axes.facecolor": "none",
         "axes.unicode_minus": False,
         "text.color": INK,
+        # A foreign name with two dollar signs is a name and no formula.
+        "text.parse_math": False,
         "xtick.color": SOFT,
         "ytick.color": SOFT,
         "xtick.labelsize": 8.5,

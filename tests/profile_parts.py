@@ -42,7 +42,9 @@ MACHINE = Machine(
     memory_available_bytes=20 << 30,
     swap_bytes=0,
     l2_bytes=1 << 20,
+    l2_cpus=1,
     l3_bytes=32 << 20,
+    l3_count=1,
     simd=["scalar", "avx2", "avx512"],
     hypervisor=True,
 )
@@ -206,6 +208,7 @@ def model_of(geometry: str, config: ModelConfig, layers: int, mode: Mode, dtype:
         load_seconds=1.5,
         rss_before_load_bytes=400 << 20,
         rss_after_load_bytes=(400 << 20) + stored + dense * itemsize,
+        file_after_load_bytes=150 << 20,
     )
 
 
@@ -238,6 +241,7 @@ def roofs_of(threads: int, repeat: int) -> list[Roof]:
             buffer_bytes=0 if level in ("int8", "fp32") else 1 << 20,
             seconds=0.1,
             phase=phase,
+            exact=True,
         )
         for i, phase in enumerate(phases)
         for count in sorted({1, threads})
@@ -264,5 +268,6 @@ def healthy_experiments(
         }
         found.append(Experiment("dissect", r.operator, r.layer, tokens, samples))
         same = {key: [r.duration_ns + i for i in range(7)] for key in ("float32", "bfloat16")}
-        found.append(Experiment("dtype", r.operator, r.layer, tokens, same))
+        for count in sorted({1, tokens}):
+            found.append(Experiment("dtype", r.operator, r.layer, count, same))
     return found

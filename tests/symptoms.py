@@ -14,7 +14,17 @@ from profile_builder import Edit, assemble, build_profile, pass_label, plant, re
 from trine.checkpoint import Mode
 from trine.profiling.analysis import StageTable, stage_table
 from trine.profiling.findings import Finding, find
-from trine.profiling.profile import Experiment, FixTrial, Overhead, Pass, Profile, Record, Stage
+from trine.profiling.profile import (
+    Experiment,
+    FixTrial,
+    Measured,
+    NumericCheck,
+    Overhead,
+    Pass,
+    Profile,
+    Record,
+    Stage,
+)
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -133,14 +143,14 @@ def with_head(share: float) -> Profile:
     return single("decode", head, norm)
 
 
-def split(mlp: int, attention: int) -> Profile:
-    """A layer with these ms in its two halves, and 500 ms outside."""
+def split(mlp: int, attention: int, *, mlp_ops: int = 76) -> Profile:
+    """A layer with these ms in its two halves, 76 % of their OPs in the MLP, and 500 ms outside."""
     path = "model.layers.0"
     q, up = f"{path}.self_attn.q_proj", f"{path}.mlp.up_proj"
     return single(
         "prefill",
-        record("q_proj", "bitlinear", attention * MS, layer=0, name=q),
-        record("up_proj", "bitlinear", mlp * MS, layer=0, name=up),
+        record("q_proj", "bitlinear", attention * MS, layer=0, name=q, ops=100 - mlp_ops),
+        record("up_proj", "bitlinear", mlp * MS, layer=0, name=up, ops=mlp_ops),
         record("norm", "norm", 500 * MS, name="model.norm"),
     )
 
@@ -188,24 +198,36 @@ def watched(share: float) -> Profile:
 def interrupted() -> Profile:
     """One measured repetition, then Ctrl-C."""
     note = "interrupted during repetition 2 of 5"
-    return build_profile(repeat=1, decode=1, status="partial", status_note=note)
+    ended: dict[str, Any] = {"status": "partial", "status_note": note, "ended_by": "interrupt"}
+    return build_profile(repeat=1, decode=1, **ended)
 
 
-def swapped() -> Profile:
-    """Every measured decode step reads seven pages of one operator from storage."""
+def swapped(ns: int = MS) -> Profile:
+    """Every measured decode step reads seven pages of one operator from storage, in `ns` more."""
     where: dict[str, Any] = {"operator": "up_proj", "layer": 1, "stage": "decode"}
-    return build_profile(plant(**where, state="measured", major_faults=7, add_ns=MS))
+    return build_profile(plant(**where, state="measured", major_faults=7, add_ns=ns))
+
+
+def checked(error: float = 0.5, **changes: Any) -> Profile:
+    """A run with a numeric check of two operators, of which up_proj is this far off in decode."""
+    good = NumericCheck("decode", 2, "gate_proj", "bitlinear", 1, 712, 2e-7, 1e-6)
+    bad = dataclasses.replace(good, operator="up_proj", error=error, **changes)
+    return build_profile(checks=[good, bad])
 
 
 def fixed() -> Profile:
     """A fix that was predicted to save 40 ms and saved 30."""
-    trial = FixTrial("page_fault_storm", "prefill", {"MALLOC_TOP_PAD_": "9"}, 100.0, 60.0, 70.0)
+    before = Measured(passes=5, median_ms=100.0, p10_ms=95.0, p90_ms=110.0, minor_faults=9000.0)
+    after = Measured(passes=5, median_ms=70.0, p10_ms=66.0, p90_ms=74.0, minor_faults=12.0)
+    environment = {"MALLOC_TOP_PAD_": "9"}
+    trial = FixTrial("page_fault_storm", "prefill", environment, before, 60.0, after)
     return build_profile(fix_trials=[trial])
 
 
 SYMPTOMS: Mapping[str, Callable[[], Profile]] = MappingProxyType(
     {
         "partial_run": interrupted,
+        "numeric_check": checked,
         "above_roof": lambda: at_roof(1.2),
         "busy_machine": lambda: busy(400),
         "unstable": lambda: repeated(100, 100, 200, 200, 200),
@@ -243,7 +265,7 @@ SYMPTOMS: Mapping[str, Callable[[], Profile]] = MappingProxyType(
         ),
         "all_position_logits": lambda: logits(60, 30),
         "lm_head_share": lambda: with_head(0.21),
-        "mlp_attention_split": lambda: split(76, 24),
+        "mlp_attention_split": lambda: split(55, 45),
         "amdahl_bitlinear": lambda: build_profile(geometry="2b-4t", layers=2, repeat=1),
         "fix_verified": fixed,
     }

@@ -9,15 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profile_builder import MACHINE, PROBE_NS, assemble, build_profile, pass_label, plant, record
+from symptoms import checked
 from trine.profiling.analysis import (
     OperatorRow,
+    SpeedLimit,
     best_roofs,
     block_of,
     layer_rows,
+    speed_limit,
     stage_table,
-    stat,
 )
-from trine.profiling.profile import Kind, Model, Profile, Record, Roof, Run
+from trine.profiling.profile import STAGES, Kind, Model, Profile, Record, Roof, Run
 
 MS = 1_000_000
 
@@ -156,12 +158,90 @@ def test_the_block_follows_kind_and_place(name: str, kind: Kind, block: str) -> 
 
 def test_the_best_probe_at_the_run_s_threads_is_the_roof() -> None:
     def roof(level: str, threads: int, value: float) -> Roof:
-        return Roof(level, threads, value, "B/s", "avx2", 0, 0.1, "before")
+        return Roof(level, threads, value, "B/s", "avx2", 0, 0.1, "before", exact=True)
 
     probes = [roof("DRAM", 2, 20e9), roof("DRAM", 2, 30e9), roof("DRAM", 1, 50e9)]
     probes += [roof("int8", 2, 8e11), roof("fp32", 1, 1e11)]
     best = best_roofs(assemble([], roofs=probes))
     assert (best.bandwidth, best.int8, best.fp32) == ({"DRAM": 30e9}, 8e11, None)
+    assert best.exact
+
+
+def with_scalar_roofs(profile: Profile) -> Profile:
+    roofs = [dataclasses.replace(r, isa="scalar", exact=False) for r in profile.roofs]
+    return dataclasses.replace(profile, roofs=roofs)
+
+
+def test_a_roof_of_scalar_code_refuses_nothing() -> None:
+    """One lane at a time is a floor: a library's vector loops are above it without any error."""
+    computing = one_call(ops=10**9, weight_bytes=1, duration_ns=2 * MS)  # 500 GOPS of 200
+    reading = one_call(weight_bytes=1 << 30, duration_ns=10 * MS)  # 107 GB/s of 30
+    for profile in (computing, reading):
+        assert row_of(profile).refused
+        scalar = row_of(with_scalar_roofs(profile))
+        assert not scalar.refused and scalar.roof_share is None
+
+
+def test_a_failed_numeric_check_refuses_the_speeds_of_its_stage_only() -> None:
+    profile = checked()
+    speeds = {
+        stage: {row.operator: (row.gops, row.refused) for row in table.rows}
+        for stage in STAGES
+        if (table := stage_table(profile, stage))
+    }
+    assert speeds["decode"]["up_proj"] == (None, "|Δ| = 5.0e-01 (1.0e-06)")
+    assert speeds["decode"]["gate_proj"][0] and speeds["prefill"]["up_proj"][0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "passed"),
+    [
+        ({"error": 1e-6}, True),
+        ({"error": 1.01e-6}, False),
+        ({"error": 0.0, "at_ties": 3}, True),
+        ({"error": 0.0, "wrong_codes": 1}, False),
+        ({"error": 0.0, "wrong_sums": 0}, True),
+        ({"error": 0.0, "wrong_sums": 1}, False),
+    ],
+)
+def test_what_a_numeric_check_lets_pass(changes: dict[str, Any], passed: bool) -> None:
+    profile = checked(**changes)
+    assert profile.checks[-1].passed == passed
+    table = stage_table(profile, "decode")
+    assert table is not None
+    (row,) = (row for row in table.rows if row.operator == "up_proj")
+    assert (row.gops is not None) == passed
+
+
+def test_the_speed_limit_is_the_lower_roof() -> None:
+    def limit(**work: Any) -> SpeedLimit | None:
+        profile = one_call(**work)
+        table = stage_table(profile, "prefill")
+        assert table is not None
+        return speed_limit(profile, table)
+
+    # One token: 3 GB at 30 GB/s are 0.1 s, 40 GOP at 200 GOPS are 0.2 s.
+    assert limit(weight_bytes=3 * 10**9, ops=10**9) == SpeedLimit(pytest.approx(10.0), "memory")
+    both = {"weight_bytes": 3 * 10**9, "ops": 40 * 10**9}
+    assert limit(**both) == SpeedLimit(pytest.approx(5.0), "compute")
+    bfloat16 = dataclasses.replace(build_profile().model, dtype="bfloat16")
+    assert limit(**both, model=bfloat16) == SpeedLimit(pytest.approx(10.0), "memory")
+    assert limit() is None
+
+
+@pytest.mark.parametrize(("count", "level"), [(1, "DRAM"), (2, "L3")])
+def test_threads_on_two_core_complexes_hold_more(count: int, level: str) -> None:
+    """1.5 MiB of weights: more than one L3 of 1 MiB, less than two."""
+    profile = one_call(weight_bytes=3 << 19)
+    split = dataclasses.replace(profile.machine, l3_count=count)
+    assert row_of(dataclasses.replace(profile, machine=split)).level == level
+
+
+def test_hyperthreads_do_not_double_an_l2() -> None:
+    profile = one_call(weight_bytes=64 << 10)
+    assert row_of(profile).level == "L2"
+    shared = dataclasses.replace(profile.machine, l2_cpus=2)
+    assert row_of(dataclasses.replace(profile, machine=shared)).level == "L3"
 
 
 def one_call(run: Run | None = None, model: Model | None = None, **fields: Any) -> Profile:
@@ -211,38 +291,6 @@ def test_only_a_native_bitlinear_is_held_against_int8() -> None:
 def test_the_float32_probe_refuses_no_bfloat16() -> None:
     row = row_of(one_call(ops=10**9, weight_bytes=1, duration_ns=2 * MS, dtype="bfloat16"))
     assert (row.gops, row.roof_share) == (500.0, None)
-
-
-def test_stat_by_hand() -> None:
-    result = stat([5.0, 1.0, 4.0, 2.0, 3.0])
-    assert (result.median, result.n) == (3.0, 5)
-    assert result.p10 == pytest.approx(1.4) and result.p90 == pytest.approx(4.6)
-    assert 1.0 <= result.low <= 3.0 <= result.high <= 5.0
-
-
-def test_stat_of_one_sample_and_of_none() -> None:
-    assert dataclasses.astuple(stat([7.0])) == (7.0, 7.0, 7.0, 7.0, 7.0, 1)
-    with pytest.raises(ValueError, match="at least one sample"):
-        stat([])
-
-
-samples = st.lists(st.floats(0, 1e6), min_size=1, max_size=30)
-
-
-@given(samples, st.randoms(use_true_random=False))
-@settings(max_examples=50)
-def test_stat_knows_no_order(values: list[float], shuffle: random.Random) -> None:
-    before = stat(values)
-    shuffle.shuffle(values)
-    assert stat(values) == before
-
-
-@given(samples)
-@settings(max_examples=50)
-def test_stat_stays_within_its_samples(values: list[float]) -> None:
-    result = stat(values)
-    assert min(values) <= result.low <= result.high <= max(values)
-    assert result.p10 <= result.median <= result.p90
 
 
 # Durations of up to five operators in up to six passes.
@@ -324,3 +372,10 @@ def test_weights_that_the_pass_evicts_stream_from_dram() -> None:
     roofs = best_roofs(base).bandwidth
     assert alone.roof_share == pytest.approx(0.06e9 / roofs["L3"])
     assert first.roof_share == pytest.approx(0.06e9 / roofs["DRAM"])
+
+
+def test_decode_steps_are_clustered_by_repetition() -> None:
+    table = stage_table(build_profile(decode=8, repeat=3), "decode")
+    assert table is not None
+    assert (table.wall_ms.n, table.wall_ms.repetitions) == (24, 3)
+    assert {row.time_ms.repetitions for row in table.rows} == {3}

@@ -14,6 +14,7 @@ from symptoms import (
     MS,
     at_roof,
     busy,
+    checked,
     computing,
     fixed,
     interrupted,
@@ -100,7 +101,7 @@ def test_above_roof() -> None:
 def test_without_probes_nothing_is_bound_or_refused() -> None:
     profile = dataclasses.replace(at_roof(5.0), roofs=[])
     assert find(profile) == []
-    one_thread = Roof("DRAM", 1, 1e9, "B/s", "avx2", 0, 0.1, "before")
+    one_thread = Roof("DRAM", 1, 1e9, "B/s", "avx2", 0, 0.1, "before", exact=True)
     assert find(dataclasses.replace(profile, roofs=[one_thread])) == []
 
 
@@ -111,12 +112,16 @@ def test_lm_head_share() -> None:
     assert "lm_head_share" not in rules(with_head(0.19))
 
 
-def test_mlp_attention_split_looks_at_the_layers_only() -> None:
-    found = one(split(76, 24), "mlp_attention_split")
-    assert (found.effect_ms, found.values["block"]) == (None, "mlp")
-    assert found.values["share"] == pytest.approx(0.76)
-    assert one(split(20, 80), "mlp_attention_split").values["block"] == "attention"
-    assert "mlp_attention_split" not in rules(split(74, 26))
+def test_mlp_attention_split_is_time_against_operations() -> None:
+    # 45 % of the time with 24 % of the operations; what lies outside the layers does not count.
+    found = one(split(55, 45), "mlp_attention_split")
+    assert found.values["block"] == "attention"
+    assert (found.values["share"], found.values["ops_share"]) == (0.45, 0.24)
+    assert found.effect_ms == pytest.approx(21.0)
+    assert one(split(97, 3), "mlp_attention_split").values["block"] == "mlp"
+    # The geometry's own split says nothing, and neither does a little more or less than that.
+    for mlp in (60, 76, 95):
+        assert "mlp_attention_split" not in rules(split(mlp, 100 - mlp))
 
 
 def test_amdahl_for_the_2b_4t_model_with_a_bfloat16_head_is_1_8() -> None:
@@ -180,6 +185,17 @@ def test_unattributed() -> None:
     assert "unattributed" not in rules(with_gap(4))
 
 
+def test_numeric_check() -> None:
+    found = one(checked(), "numeric_check")
+    assert (found.stage, found.effect_ms) == ("decode", None)
+    assert (found.values["failed"], found.values["checked"]) == (1, 2)
+    assert found.values["operators"] == "up_proj"
+    assert found.evidence == ["up_proj [2]: |Δ| = 5.0e-01 (1.0e-06)"]
+    # Its speeds are refused, but no roof refuses them.
+    assert "above_roof" not in rules(checked())
+    assert "numeric_check" not in rules(checked(error=1e-7))
+
+
 def test_recorder_overhead() -> None:
     profile = watched(0.05)
     found = one(profile, "recorder_overhead", "prefill")
@@ -221,6 +237,8 @@ def test_fix_verified_sets_prediction_and_measurement_side_by_side() -> None:
     found = one(fixed(), "fix_verified")
     assert found.effect_ms == 30.0 and found.fix_environment == {}
     assert (found.values["predicted_gain_ms"], found.values["measured_gain_ms"]) == (40.0, 30.0)
+    assert (found.values["after_low_ms"], found.values["after_high_ms"]) == (66.0, 74.0)
+    assert (found.values["before_faults"], found.values["after_faults"]) == (9000.0, 12.0)
     assert found.evidence == ["MALLOC_TOP_PAD_=9"]
 
 

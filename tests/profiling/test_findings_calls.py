@@ -24,6 +24,7 @@ from symptoms import (
     time_of,
 )
 from trine.checkpoint import Mode
+from trine.profiling.findings import find
 from trine.profiling.findings.memory import malloc_environment
 from trine.profiling.profile import Experiment, Profile
 
@@ -49,8 +50,16 @@ def test_compile_new_shape_starts_after_the_first_call() -> None:
     )
     prefill = one(profile, "compile_new_shape", "prefill")
     assert (prefill.effect_ms, prefill.values["operators"]) == (1000.0, "gate_proj 1")
+    assert prefill.values["new_shapes"] == 1
     decode = one(profile, "compile_new_shape", "decode")
     assert (decode.effect_ms, decode.values["events"]) == (2000.0, 1)
+
+
+def test_a_compilation_for_a_shape_seen_before_is_not_called_a_new_shape() -> None:
+    # up_proj has the shapes of gate_proj: whatever made it compile, its shape did not.
+    profile = build_profile(compiling("gate_proj", 3 * S), compiling("up_proj", S))
+    found = one(profile, "compile_new_shape", "prefill")
+    assert (found.values["events"], found.values["new_shapes"]) == (1, 0)
 
 
 def test_one_compilation_is_no_new_shape() -> None:
@@ -156,6 +165,16 @@ def test_dtypes_that_the_samples_do_not_tell_apart_are_equal() -> None:
     assert "slow_dtype" not in rules(build_profile(experiments=[noisy]))
 
 
+@pytest.mark.parametrize("mode", ["offline", "packed"])
+def test_decode_has_a_comparison_of_its_own(mode: Mode) -> None:
+    trials = [
+        dtypes("gate_proj", tokens=3, float32=100, bfloat16=100),
+        dtypes("gate_proj", tokens=1, float32=100, bfloat16=50),
+    ]
+    profile = build_profile(experiments=trials, mode=mode)
+    assert [f.stage for f in find(profile) if f.rule == "slow_dtype"] == ["decode"]
+
+
 def test_a_dtype_timed_on_other_tokens_says_nothing() -> None:
     trials = [dtypes("gate_proj", tokens=64, float32=100, bfloat16=10)]
     assert "slow_dtype" not in rules(build_profile(experiments=trials))
@@ -253,3 +272,8 @@ def test_swapping_is_the_time_beyond_the_median_call() -> None:
 
 def test_major_faults_of_the_cold_pass_are_no_swapping() -> None:
     assert "swapping" not in rules(build_profile(plant(state="cold", major_faults=3)))
+
+
+def test_pages_that_cost_no_time_are_no_swapping() -> None:
+    # A library's page read once from the disk is no reason to buy memory.
+    assert "swapping" not in rules(swapped(ns=0))

@@ -167,7 +167,7 @@ def _put(value: Any, *path: Any) -> Callable[[Document], None]:
         (_put("done", "status"), "status must be .*, not 'done'"),
         (_put(7, "versions", "torch"), r"versions\['torch'\] must be str"),
         (_put([["a"]], "experiments", 0, "samples_ns", "whole"), r"\['whole'\]\[0\] must be int"),
-        (_put(2, "schema_version"), "has schema_version 2, this trine reads 1"),
+        (_put(1, "schema_version"), "has schema_version 1, this trine reads 2"),
         (_drop("schema_version"), "no trine profile: it has no schema_version"),
     ],
 )

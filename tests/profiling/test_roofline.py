@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trine.profiling.caches import Caches
 from trine.profiling.roofline import REFUSE_ABOVE, Ceilings, blend, judge, level_of
 
 # Ridge at 200e9 / 20e9 = 10 OP per byte.
@@ -15,12 +16,12 @@ DRAM = Ceilings("DRAM", "DRAM", 20e9, 20e9, 200e9, exact=True)
     [(0, "L2"), (1000, "L2"), (1001, "L3"), (8000, "L3"), (8001, "DRAM")],
 )
 def test_the_smallest_level_that_holds_it(working_set: int, level: str) -> None:
-    assert level_of(working_set, 1000, 8000) == level
+    assert level_of(working_set, Caches(500, 1, 8000, 1), threads=2) == level
 
 
 def test_an_unknown_cache_size_means_the_next_level() -> None:
-    assert level_of(1, 0, 8000) == "L3"
-    assert level_of(1, 0, 0) == "DRAM"
+    assert level_of(1, Caches(0, 1, 8000, 1), 1) == "L3"
+    assert level_of(1, Caches(0, 1, 0, 0), 1) == "DRAM"
 
 
 def test_below_the_ridge_memory_bounds() -> None:

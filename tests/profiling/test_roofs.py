@@ -42,6 +42,15 @@ def test_every_level_is_probed_at_every_thread_count(quick: bool) -> None:
         compute = roof.level in ("int8", "fp32")
         assert roof.unit == ("OP/s" if compute else "B/s")
         assert (roof.buffer_bytes == 0) == compute
+        assert roof.exact == (fastest != "scalar")
+
+
+@pytest.mark.usefixtures("small_machine")
+def test_a_probe_in_scalar_code_is_only_a_floor(monkeypatch: pytest.MonkeyPatch) -> None:
+    scalar = [level for level in _native.levels() if level.name == "scalar"]
+    monkeypatch.setattr(_native, "levels", lambda: scalar)
+    found = roofs.measure([1], quick=True)
+    assert {(roof.isa, roof.exact) for roof in found} == {("scalar", False)}
 
 
 @pytest.mark.parametrize("threads", [[], [0], [1, -1]])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from profile_builder import assemble, build_profile
-from trine.profiling.profile import FixTrial, Profile
+from trine.profiling.profile import FixTrial, Measured, Profile
 from trine.report import markdown
 from trine.report.content.report import build
 from trine.report.facts import gather
@@ -111,11 +111,19 @@ def test_a_run_without_a_pass_still_renders() -> None:
 
 
 def test_fix_trials_stand_beside_their_prediction(profile: Profile) -> None:
-    trial = FixTrial("unknown_rule", "prefill", {"MALLOC_TOP_PAD_": "1"}, 100.0, 60.0, 50.0)
+    before, after = Measured(5, 100.0, 95.0, 110.0, 9000.0), Measured(5, 50.0, 48.0, 52.0, 12.0)
+    trial = FixTrial("unknown_rule", "prefill", {"MALLOC_TOP_PAD_": "1"}, before, 60.0, after)
     rows = table_after(
         rendered(dataclasses.replace(profile, fix_trials=[trial])), "#### Fixes tried"
     )
-    assert rows[0][3:] == ["100.00", "60.00", "50.00", "1.67×", "2.00×"]
+    assert rows[0][3:] == [
+        "100.00 (95.00 – 110.00)",
+        "60.00",
+        "50.00 (48.00 – 52.00)",
+        "1.67×",
+        "2.00×",
+        "9,000 → 12",
+    ]
 
 
 def test_notable_facts_come_from_the_records(profile: Profile) -> None:

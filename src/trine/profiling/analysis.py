@@ -15,24 +15,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 
 from trine.profiling.costs import WEIGHT_READS
-from trine.profiling.profile import Kind, Pass, Profile, Record, Stage, State
-from trine.profiling.roofline import Ceilings, blend, judge, level_of
-
-
-@dataclass(frozen=True, slots=True)
-class Stat:
-    """A median with its spread. `low`..`high`: 95 % bootstrap interval of the median (seeded)."""
-
-    median: float
-    p10: float
-    p90: float
-    low: float
-    high: float
-    n: int
+from trine.profiling.profile import (
+    NS_PER_MS,
+    Kind,
+    NumericCheck,
+    Pass,
+    Profile,
+    Record,
+    Stage,
+    State,
+)
+from trine.profiling.roofline import Ceilings, Verdict, blend, judge, level_of
+from trine.profiling.stats import Stat, stat
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +41,10 @@ class OperatorRow:
     Times in ms per pass, except `call_ms` (per call). `share` is of the stage's median wall time,
     `ops_share` of all OPs of the pass. `ops`, byte fields and fault counts are per pass.
     `gops` = ops / time, `gbytes_per_second` = bytes / time; both None when `refused` says why
-    (above 1.15x the best probe of the level). `level` is the memory level that most of the
-    attainable time goes to ("L2", "L3", "DRAM"): weights and KV cache come from the level that
-    holds those of the whole pass, the rest from the one that the call's own working set fits.
+    (above 1.15x the best probe of the level, or an output that failed its numeric check).
+    `level` is the memory level that most of the attainable time goes to ("L2", "L3", "DRAM"):
+    weights and KV cache come from the level that holds those of the whole pass, the rest from the
+    one that the call's own working set fits.
     `roof_share` is the achieved part of the *attainable* rate min(compute roof, intensity x that
     bandwidth) in OP/s, or of the bandwidth when ops == 0.
     `bound`: "memory" or "compute" (which of the two roofs is the lower one at this intensity), or
@@ -115,15 +115,25 @@ class LayerRow:
 
 @dataclass(frozen=True, slots=True)
 class BestRoofs:
-    """The best probe of each level at the run's thread count: B/s by level, OP/s by unit."""
+    """The best probe of each level at the run's thread count: B/s by level, OP/s by unit.
+
+    `exact` is False where any probe is only a floor (see `Roof`): nothing is refused by those.
+    """
 
     bandwidth: dict[str, float]
     int8: float | None
     fp32: float | None
+    exact: bool
 
 
-_RESAMPLES = 1000
-_NS_PER_MS = 1e6
+@dataclass(frozen=True, slots=True)
+class SpeedLimit:
+    """The tokens per second that the roofs allow a stage, and the roof that sets them."""
+
+    tokens_per_second: float
+    bound: Literal["memory", "compute"]
+
+
 # Kinds whose place in the model is known whatever the module is called.
 _BLOCK_OF_KIND: Mapping[Kind, str] = MappingProxyType(
     {
@@ -153,12 +163,17 @@ def stage_table(profile: Profile, stage: Stage, state: State = "measured") -> St
         for record in records:
             key = (record.operator, record.kind)
             calls.setdefault(key, [[] for _ in passes])[position].append(record)
-    wall = stat([p.duration_ns / _NS_PER_MS for _, p in passes])
+    repetitions = [p.repetition for _, p in passes]
+    wall = stat([p.duration_ns / NS_PER_MS for _, p in passes], repetitions)
     all_ops = sum(round(_median(_sums(calls_of, "ops"))) for calls_of in calls.values())
     roofs = best_roofs(profile)
     home = _home(profile, grouped)
-    rows = [_row(profile, roofs, home, c, wall.median, all_ops) for c in calls.values()]
-    recorder = _median([p.recorder_ns / _NS_PER_MS for _, p in passes])
+    rejected = _rejected(profile, stage)
+    rows = [
+        _row(profile, roofs, home, rejected, repetitions, c, wall.median, all_ops)
+        for c in calls.values()
+    ]
+    recorder = _median([p.recorder_ns / NS_PER_MS for _, p in passes])
     return StageTable(
         stage=stage,
         state=state,
@@ -191,9 +206,9 @@ def layer_rows(profile: Profile, stage: Stage, state: State = "measured") -> lis
     return [
         LayerRow(
             layer=layer,
-            blocks={name: _median(ns) / _NS_PER_MS for name, ns in times[layer].items()},
+            blocks={name: _median(ns) / NS_PER_MS for name, ns in times[layer].items()},
             total_ms=_median([sum(ns) for ns in zip(*times[layer].values(), strict=True)])
-            / _NS_PER_MS,
+            / NS_PER_MS,
         )
         for layer in sorted(times, key=lambda number: (number < 0, number))
     ]
@@ -202,11 +217,30 @@ def layer_rows(profile: Profile, stage: Stage, state: State = "measured") -> lis
 def best_roofs(profile: Profile) -> BestRoofs:
     """The best of all probes per level, since a shared machine only ever under-reads a roof."""
     best: dict[str, float] = {}
-    for roof in profile.roofs:
-        if roof.threads == profile.run.threads:
-            best[roof.level] = max(roof.value, best.get(roof.level, 0.0))
+    probes = [roof for roof in profile.roofs if roof.threads == profile.run.threads]
+    for roof in probes:
+        best[roof.level] = max(roof.value, best.get(roof.level, 0.0))
     int8, fp32 = best.pop("int8", None), best.pop("fp32", None)
-    return BestRoofs(bandwidth=best, int8=int8, fp32=fp32)
+    return BestRoofs(best, int8, fp32, exact=all(roof.exact for roof in probes))
+
+
+def speed_limit(profile: Profile, table: StageTable) -> SpeedLimit | None:
+    """The lower of two limits: the pass's bytes at the DRAM roof, its OPs at the compute roof.
+
+    The compute roof is the float32 one, and bounds a PyTorch run in float32; other dtypes and
+    the native kernels have units that this probe does not measure. None without a DRAM probe.
+    """
+    roofs = best_roofs(profile)
+    moved, ops = sum(row.bytes for row in table.rows), sum(row.ops for row in table.rows)
+    bandwidth = roofs.bandwidth.get("DRAM")
+    if not bandwidth or not moved:
+        return None
+    by_memory = SpeedLimit(table.tokens * bandwidth / moved, "memory")
+    in_fp32 = profile.run.backend == "torch" and profile.model.dtype == "float32"
+    if not (in_fp32 and roofs.exact and roofs.fp32 and ops):
+        return by_memory
+    by_compute = SpeedLimit(table.tokens * roofs.fp32 / ops, "compute")
+    return min(by_memory, by_compute, key=lambda limit: limit.tokens_per_second)
 
 
 def block_of(name: str, operator: str, kind: Kind) -> str:
@@ -219,24 +253,12 @@ def block_of(name: str, operator: str, kind: Kind) -> str:
     return scopes[0] if scopes else "other"
 
 
-def stat(samples: Sequence[float]) -> Stat:
-    """Median, p10, p90 and the seeded bootstrap interval of the median (1000 resamples).
-
-    The order of the samples has no influence. ValueError when there are none.
-    """
-    if not samples:
-        raise ValueError("a median needs at least one sample")
-    values = np.sort(np.asarray(samples, dtype=np.float64))
-    draws = np.random.default_rng(0).integers(0, values.size, (_RESAMPLES, values.size))
-    low, high = np.percentile(np.median(values[draws], axis=1), (2.5, 97.5))
-    p10, median, p90 = np.percentile(values, (10, 50, 90))
-    return Stat(float(median), float(p10), float(p90), float(low), float(high), values.size)
-
-
 def _row(
     profile: Profile,
     roofs: BestRoofs,
     home: str,
+    rejected: Mapping[str, str],
+    repetitions: list[int],
     calls_of: list[list[Record]],
     wall_ms: float,
     all_ops: int,
@@ -244,8 +266,11 @@ def _row(
     """One operator from its calls in each pass; `calls_of` has one list per pass, some empty."""
     ran = [records for records in calls_of if records]
     first = ran[0][0]
-    time = stat([ns / _NS_PER_MS for ns in _sums(calls_of, "duration_ns")])
-    call = stat([sum(r.duration_ns for r in c) / len(c) / _NS_PER_MS for c in ran])
+    time = stat([ns / NS_PER_MS for ns in _sums(calls_of, "duration_ns")], repetitions)
+    call = stat(
+        [sum(r.duration_ns for r in c) / len(c) / NS_PER_MS for c in ran],
+        [n for n, c in zip(repetitions, calls_of, strict=True) if c],
+    )
     ops = round(_median(_sums(calls_of, "ops")))
     weights, activations, temporaries, kv = (
         round(_median(_sums(calls_of, f"{name}_bytes")))
@@ -254,7 +279,9 @@ def _row(
     moved = weights + activations + temporaries + kv
     ceilings = _ceilings(profile, roofs, home, [r for c in ran for r in c])
     verdict = judge(ops, moved, time.median / 1e3, ceilings)
-    cpu = [sum(r.user_ns + r.system_ns for r in c) / _NS_PER_MS for c in calls_of]
+    if first.operator in rejected:
+        verdict = Verdict(refused=rejected[first.operator])
+    cpu = [sum(r.user_ns + r.system_ns for r in c) / NS_PER_MS for c in calls_of]
     return OperatorRow(
         operator=first.operator,
         kind=first.kind,
@@ -285,6 +312,22 @@ def _row(
     )
 
 
+def _rejected(profile: Profile, stage: Stage) -> dict[str, str]:
+    """The operators of a stage whose output is wrong in some layer, with the worst figure."""
+    failed = [c for c in profile.checks if c.stage == stage and not c.passed]
+    return {c.operator: describe(c) for c in sorted(failed, key=lambda c: c.error)}
+
+
+def describe(check: NumericCheck) -> str:
+    """What a numeric check found, in signs and units."""
+    found = f"|Δ| = {check.error:.1e} ({check.tolerance:.1e})"
+    if check.wrong_codes:
+        found += f", codes: {check.wrong_codes}"
+    if check.wrong_sums:
+        found += f", sums: {check.wrong_sums}"
+    return found
+
+
 def _streamed(record: Record, mode: str) -> float:
     """Bytes that a call reads for the first time in its pass: its weights and its cache, once."""
     reads = WEIGHT_READS[mode] if record.kind == "bitlinear" else 1
@@ -298,8 +341,7 @@ def _home(profile: Profile, grouped: list[list[Record]]) -> str:
 
 
 def _level(profile: Profile, size: float) -> str:
-    machine = profile.machine
-    return level_of(size, profile.run.threads * machine.l2_bytes, machine.l3_bytes)
+    return level_of(size, profile.machine.caches, profile.run.threads)
 
 
 def _ceilings(profile: Profile, roofs: BestRoofs, home: str, calls: list[Record]) -> Ceilings:
@@ -324,11 +366,11 @@ def _ceilings(profile: Profile, roofs: BestRoofs, home: str, calls: list[Record]
     return Ceilings(
         level=level,
         limit_level=limit_level,
-        limit=limit,
+        limit=limit if roofs.exact else None,
         bandwidth=bandwidth,
         compute=roofs.int8 if native else roofs.fp32,
         # A CPU with bfloat16 units multiplies that dtype faster than the float32 probe.
-        exact=native or first.dtype == "float32",
+        exact=roofs.exact and (native or first.dtype == "float32"),
     )
 
 

@@ -22,6 +22,14 @@ class Caches:
     l3_bytes: int
     l3_count: int
 
+    def l2_reach(self, threads: int) -> int:
+        """Bytes of L2 that `threads` threads hold together, one on each CPU."""
+        return self.l2_bytes // self.l2_cpus * threads
+
+    def l3_reach(self, threads: int) -> int:
+        """Bytes of all L3s that `threads` threads can reach, spread over the core complexes."""
+        return self.l3_bytes * min(self.l3_count, threads)
+
 
 def read_caches(cpus: Path = SYSFS) -> Caches:
     """The data caches of cpu0, and how often its kind of L3 occurs (one per core complex)."""

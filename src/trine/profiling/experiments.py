@@ -13,23 +13,15 @@ from functools import partial
 from typing import Any
 
 import torch.nn.functional as F
-from transformers.integrations.bitnet import ActQuant, AutoBitLinear, WeightQuant, unpack_weights
+from transformers.integrations.bitnet import ActQuant, BitLinear, WeightQuant, unpack_weights
 
 import torch
+from trine.checkpoint.config import LINEARS
 from trine.profiling.profile import Experiment
 
 Timed = Callable[[], Any]
 # Calls of each variant after one untimed call; the median of 7 ignores three disturbed ones.
 SAMPLES = 7
-LINEARS = (
-    "self_attn.q_proj",
-    "self_attn.k_proj",
-    "self_attn.v_proj",
-    "self_attn.o_proj",
-    "mlp.gate_proj",
-    "mlp.up_proj",
-    "mlp.down_proj",
-)
 
 
 @torch.no_grad()
@@ -37,39 +29,49 @@ def run_experiments(
     model: Any,
     ids: torch.Tensor,
     mode: str,
+    *,
+    decode: bool,
     clock: Callable[[], int],
     progress: Callable[[str, int, int], None],
 ) -> list[Experiment]:
-    """One "dissect" and, for AutoBitLinear, one "dtype" experiment per ternary operator."""
+    """One "dissect" per ternary operator at the prompt's tokens, and "dtype" for each stage.
+
+    The dtypes are compared at the prompt's tokens and, with `decode`, at one token: which is the
+    faster can differ, since one token is bound by the weights' bytes and many by arithmetic.
+    """
     number = model.config.num_hidden_layers // 2
     layer = model.model.layers[number]
-    inputs = _inputs(model, layer, ids)
+    modules = {
+        operator: module
+        for name, module in layer.named_modules()
+        if (operator := name.rsplit(".", 1)[-1]) in LINEARS
+    }
+    inputs = _inputs(model, modules, ids)
     results: list[Experiment] = []
-    for done, path in enumerate(LINEARS):
-        progress("experiments", done, len(LINEARS))
-        module, x = layer.get_submodule(path), inputs[path]
-        operator, tokens = path.rsplit(".", 1)[-1], x.shape[-2]
-        steps = _steps(module, x, mode)
-        results.append(Experiment("dissect", operator, number, tokens, _interleave(steps, clock)))
-        if isinstance(module, AutoBitLinear):
-            variants = _dtypes(module, x)
-            results.append(
-                Experiment("dtype", operator, number, tokens, _interleave(variants, clock))
-            )
-    progress("experiments", len(LINEARS), len(LINEARS))
+    for done, (operator, module) in enumerate(modules.items()):
+        progress("experiments", done, len(modules))
+        x = inputs[operator]
+        tokens = x.shape[-2]
+        steps = _interleave(_steps(module, x, mode), clock)
+        results.append(Experiment("dissect", operator, number, tokens, steps))
+        twins = _twins(module)
+        for count in sorted({1, tokens} if decode else {tokens}):
+            samples = _interleave(_calls(twins, x[:, :count]), clock)
+            results.append(Experiment("dtype", operator, number, count, samples))
+    progress("experiments", len(modules), len(modules))
     return results
 
 
-def _inputs(model: Any, layer: Any, ids: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The input of each operator of `layer` in a prefill of `ids`."""
+def _inputs(model: Any, modules: dict[str, Any], ids: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The input of each operator in a prefill of `ids`."""
     found: dict[str, torch.Tensor] = {}
     handles = []
-    for path in LINEARS:
+    for operator, module in modules.items():
 
-        def keep(_: Any, args: Any, path: str = path) -> None:
-            found[path] = args[0].clone()
+        def keep(_: Any, args: Any, operator: str = operator) -> None:
+            found[operator] = args[0].clone()
 
-        handles.append(layer.get_submodule(path).register_forward_pre_hook(keep))
+        handles.append(module.register_forward_pre_hook(keep))
     try:
         model(input_ids=ids, use_cache=False)
     finally:
@@ -111,16 +113,26 @@ def _steps(module: Any, x: torch.Tensor, mode: str) -> dict[str, Timed]:
     }
 
 
-def _dtypes(module: Any, x: torch.Tensor) -> dict[str, Timed]:
-    variants: dict[str, Timed] = {}
+def _twins(module: Any) -> dict[torch.dtype, Any]:
+    """The operator in each dtype; the module itself is used as it is, only the other costs memory.
+
+    Packed weights stay bytes: their dtype is that of what they are unpacked to.
+    """
+    own = module.weight_scale.dtype if isinstance(module, BitLinear) else module.weight.dtype
+    twins: dict[torch.dtype, Any] = {}
     for dtype in (torch.float32, torch.bfloat16):
-        # The module in its own dtype is used as it is; only the other one costs memory.
-        same = module.weight.dtype == dtype
-        twin = module if same else copy.deepcopy(module).to(dtype)
-        twin_x = x.to(dtype)
-        name = str(dtype).removeprefix("torch.")
-        variants[name] = partial(twin, twin_x)
-    return variants
+        twins[dtype] = module if dtype == own else copy.deepcopy(module).to(dtype)
+        if isinstance(module, BitLinear):
+            twins[dtype].dtype = dtype
+    return twins
+
+
+def _calls(twins: dict[torch.dtype, Any], x: torch.Tensor) -> dict[str, Timed]:
+    """The whole call in each dtype, keyed by its name."""
+    return {
+        str(dtype).removeprefix("torch."): partial(twin, x.to(dtype).contiguous())
+        for dtype, twin in twins.items()
+    }
 
 
 def _interleave(variants: dict[str, Timed], clock: Callable[[], int]) -> dict[str, list[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -34,7 +35,9 @@ def describe() -> Machine:
         memory_available_bytes=memory_available(),
         swap_bytes=psutil.swap_memory().total,
         l2_bytes=caches.l2_bytes,
+        l2_cpus=caches.l2_cpus,
         l3_bytes=caches.l3_bytes,
+        l3_count=caches.l3_count,
         simd=[level.name for level in _native.levels() if level.usable],
         hypervisor="hypervisor" in cpuinfo.get("flags", "").split(),
     )
@@ -47,10 +50,15 @@ def memory_available() -> int:
     return available if headroom is None else min(available, headroom)
 
 
+def allowed_cpus(machine: Machine) -> float:
+    """CPUs' worth of time that the process may use: its affinity, and the quota of its cgroup."""
+    quota = math.inf if machine.cgroup_cpus is None else machine.cgroup_cpus
+    return min(machine.cores_affinity, quota)
+
+
 def usable_cores(machine: Machine) -> int:
-    """The cores that compute threads can have: affinity and cgroup quota, hyperthreads apart."""
-    quota = machine.cores_affinity if machine.cgroup_cpus is None else int(machine.cgroup_cpus)
-    return max(1, min(machine.cores_affinity, machine.cores_physical, quota))
+    """The cores that compute threads can have: what is allowed, hyperthreads apart."""
+    return max(1, min(machine.cores_physical, math.floor(allowed_cpus(machine))))
 
 
 def versions() -> dict[str, str]:

@@ -17,6 +17,15 @@ def rss_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
 
 
+def file_bytes() -> int:
+    """The part of it that maps files, from /proc/self/status; 0 where the kernel does not say."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == "RssFile":
+            return int(value.split()[0]) * 1024
+    return 0
+
+
 class ProcessProbe:
     """One getrusage of the whole process, so worker threads count, and one read of statm.
 
@@ -33,7 +42,7 @@ class ProcessProbe:
         usage = resource.getrusage(resource.RUSAGE_SELF)
         resident = int(os.pread(self._statm, 96, 0).split()[1])
         compiled = (0, 0, 0) if self._compile_counters is None else self._compile_counters()
-        return Sample(
+        return (
             resident * _PAGE,
             usage.ru_minflt,
             usage.ru_majflt,

@@ -24,11 +24,15 @@ from typing import Literal
 
 from trine.checkpoint import Mode
 from trine.errors import ProfileError
+from trine.profiling.caches import Caches
 from trine.profiling.codec import build, from_columns, to_columns
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+NS_PER_MS = 1e6
 
 Stage = Literal["prefill", "decode"]
+STAGES: tuple[Stage, ...] = ("prefill", "decode")
 State = Literal["cold", "warmup", "measured"]
 Source = Literal["module", "seam", "gap"]
 Kind = Literal[
@@ -50,7 +54,11 @@ Kind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The computer the run was made on. Sizes in bytes; 0 means that it could not be read."""
+    """The computer the run was made on. Sizes in bytes; 0 means that it could not be read.
+
+    `l2_bytes` and `l3_bytes` are of one cache, `l2_cpus` logical CPUs share one L2, and there are
+    `l3_count` separate L3s.
+    """
 
     cpu_model: str
     architecture: str
@@ -63,14 +71,25 @@ class Machine:
     memory_available_bytes: int
     swap_bytes: int
     l2_bytes: int
+    l2_cpus: int
     l3_bytes: int
+    l3_count: int
     simd: list[str]
     hypervisor: bool
+
+    @property
+    def caches(self) -> Caches:
+        """The cache sizes, with what the threads of a run can hold in them."""
+        return Caches(self.l2_bytes, self.l2_cpus, self.l3_bytes, self.l3_count)
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What was run. `mode` is online, offline or packed; `dtype` that of the float tensors."""
+    """What was run. `mode` is online, offline or packed; `dtype` that of the float tensors.
+
+    `rss_after_load_bytes` includes `file_after_load_bytes`, the resident pages of mapped files
+    (libraries, and a checkpoint that is read by mapping), which the system may drop at any time.
+    """
 
     id: str
     synthetic: bool
@@ -96,6 +115,7 @@ class Model:
     load_seconds: float
     rss_before_load_bytes: int
     rss_after_load_bytes: int
+    file_after_load_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +140,8 @@ class Roof:
     """One probe of a physical ceiling, by the native extension on this machine.
 
     `level` is L2, L3 or DRAM (read bandwidth, B/s) or int8 or fp32 (OP/s, one multiply-add = 2).
-    `phase` says when: "before", "between:<repetition>", "after".
+    `phase` says when: "before", "between:<repetition>", "after". `exact` is False for a probe in
+    scalar code: it is a floor, which vector units and a library's loops may exceed.
     """
 
     level: str
@@ -131,23 +152,14 @@ class Roof:
     buffer_bytes: int
     seconds: float
     phase: str
+    exact: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
-    """One forward of the model, with its sampling. Counters are the whole process's, signed."""
+class Counters:
+    """Counters of the whole process, so that worker threads count; times in ns."""
 
-    stage: Stage
-    state: State
-    repetition: int
-    step: int
-    tokens: int
-    context: int
-    start_ns: int
-    duration_ns: int
-    recorder_ns: int
     rss_bytes: int
-    rss_delta_bytes: int
     minor_faults: int
     major_faults: int
     user_ns: int
@@ -160,7 +172,29 @@ class Pass:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class Interval(Counters):
+    """A stretch of the run's clock: counters are changes, but `rss_bytes` is that of its end."""
+
+    start_ns: int
+    duration_ns: int
+    rss_delta_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pass(Interval):
+    """One forward of the model, with its sampling."""
+
+    stage: Stage
+    state: State
+    repetition: int
+    step: int
+    tokens: int
+    context: int
+    recorder_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record(Interval):
     """One execution of one leaf operator inside a pass.
 
     `name` is the full path ("model.layers.3.mlp.up_proj"), `operator` its last part, `layer` -1
@@ -180,24 +214,11 @@ class Record:
     input_shapes: list[list[int]]
     output_shapes: list[list[int]]
     dtype: str
-    start_ns: int
-    duration_ns: int
     ops: int
     weight_bytes: int
     activation_bytes: int
     temporary_bytes: int
     kv_bytes: int
-    rss_bytes: int
-    rss_delta_bytes: int
-    minor_faults: int
-    major_faults: int
-    user_ns: int
-    system_ns: int
-    voluntary_switches: int
-    involuntary_switches: int
-    graphs_compiled: int
-    compile_cache_hits: int
-    compile_ns: int
 
     @property
     def bytes(self) -> int:
@@ -228,15 +249,60 @@ class Experiment:
 
 
 @dataclass(frozen=True, slots=True)
+class NumericCheck:
+    """One operator of one layer, computed again from its own recorded input by the reference.
+
+    `rows` tokens (a sample of the pass) were compared in `values` numbers. `error` is the worst
+    row's |output - reference| / |reference| (Euclidean norms), which must not exceed `tolerance`;
+    an output that is no number has 1e9. For a ternary operator the reference starts
+    from the operator's own int8 codes and trits where these are known: `at_ties` counts those that
+    differ from the reference's within 1e-4 of a rounding tie, `wrong_codes` those that differ
+    elsewhere, and `wrong_sums` accumulators that differ (None for a backend that shows none).
+    """
+
+    stage: Stage
+    layer: int
+    operator: str
+    kind: Kind
+    rows: int
+    values: int
+    error: float
+    tolerance: float
+    at_ties: int = 0
+    wrong_codes: int = 0
+    wrong_sums: int | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the operator's speeds may be shown."""
+        return self.error <= self.tolerance and not self.wrong_codes and not self.wrong_sums
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Warm passes of one stage: milliseconds, and the minor page faults of a median pass."""
+
+    passes: int
+    median_ms: float
+    p10_ms: float
+    p90_ms: float
+    minor_faults: float
+
+
+@dataclass(frozen=True, slots=True)
 class FixTrial:
-    """A finding's fix, tried in a child process: milliseconds of a warm pass, before and after."""
+    """A finding's fix, tried in a child process: warm passes before and after.
+
+    `predicted_ms` is the median before, less the finding's effect. The two runs follow each other
+    and are not interleaved, since two models seldom fit in memory at once.
+    """
 
     rule: str
     stage: Stage
     environment: dict[str, str]
-    before_ms: float
+    before: Measured
     predicted_ms: float
-    measured_ms: float
+    after: Measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +316,10 @@ class Overhead:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One profiling run. `status` is "complete", or "partial" with the reason in `status_note`."""
+    """One profiling run. `status` is "complete", or "partial" with the reason in `status_note`.
+
+    `ended_by` tells an interrupt (Ctrl-C) from an error.
+    """
 
     machine: Machine
     versions: dict[str, str]
@@ -260,10 +329,12 @@ class Profile:
     passes: list[Pass]
     records: list[Record]
     experiments: list[Experiment] = field(default_factory=list)
+    checks: list[NumericCheck] = field(default_factory=list)
     fix_trials: list[FixTrial] = field(default_factory=list)
     overhead: Overhead | None = None
     status: Literal["complete", "partial"] = "complete"
     status_note: str = ""
+    ended_by: Literal["end", "interrupt", "error"] = "end"
     schema_version: int = SCHEMA_VERSION
 
     def passes_of(self, stage: Stage, state: State) -> list[tuple[int, Pass]]:

@@ -10,6 +10,7 @@ Clock and probe are injected; tests use fake ones and assert exact numbers.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,28 +18,16 @@ from typing import NamedTuple
 
 from trine.errors import ProfileError
 from trine.profiling.costs import Call, cost
-from trine.profiling.profile import Kind, Pass, Record, Source, Stage, State
+from trine.profiling.profile import Counters, Kind, Pass, Record, Source, Stage, State
 
 Clock = Callable[[], int]
 Shapes = Sequence[Sequence[int]]
 ShapesOf = Callable[[], tuple[Shapes, Shapes]]
+_COUNTERS = tuple(f.name for f in dataclasses.fields(Counters))
 
 
-class Sample(NamedTuple):
-    """Counters of the whole process at one moment; times in ns, `rss` in bytes."""
-
-    rss: int
-    minor_faults: int
-    major_faults: int
-    user_ns: int
-    system_ns: int
-    voluntary_switches: int
-    involuntary_switches: int
-    graphs_compiled: int
-    compile_cache_hits: int
-    compile_ns: int
-
-
+# The fields of `Counters` in their order; a plain tuple, since one is taken at every event.
+Sample = tuple[int, ...]
 Probe = Callable[[], Sample]
 
 
@@ -304,16 +293,7 @@ def _label_of(event: _Event) -> str:
 
 
 def _delta(start: Sample, end: Sample) -> dict[str, int]:
-    return {
-        "rss_bytes": end.rss,
-        "rss_delta_bytes": end.rss - start.rss,
-        "minor_faults": end.minor_faults - start.minor_faults,
-        "major_faults": end.major_faults - start.major_faults,
-        "user_ns": end.user_ns - start.user_ns,
-        "system_ns": end.system_ns - start.system_ns,
-        "voluntary_switches": end.voluntary_switches - start.voluntary_switches,
-        "involuntary_switches": end.involuntary_switches - start.involuntary_switches,
-        "graphs_compiled": end.graphs_compiled - start.graphs_compiled,
-        "compile_cache_hits": end.compile_cache_hits - start.compile_cache_hits,
-        "compile_ns": end.compile_ns - start.compile_ns,
-    }
+    """The counters of the interval between two samples."""
+    changes = {name: b - a for name, a, b in zip(_COUNTERS, start, end, strict=True)}
+    resident = end[_COUNTERS.index("rss_bytes")]
+    return changes | {"rss_bytes": resident, "rss_delta_bytes": changes["rss_bytes"]}

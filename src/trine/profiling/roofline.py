@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trine.profiling.caches import Caches
+
 # Modelled bytes and OPs are minima, so a rate above a roof means that the model or the level is
 # wrong. Probes of one level repeat within 15 % even on a shared machine; beyond that: refused.
 REFUSE_ABOVE = 1.15
@@ -47,11 +49,14 @@ class Verdict:
     refused: str = ""
 
 
-def level_of(working_set: float, l2_bytes: int, l3_bytes: int) -> str:
-    """The smallest level that holds the working set; an unknown size (0) holds nothing."""
-    if working_set <= l2_bytes:
+def level_of(working_set: float, caches: Caches, threads: int) -> str:
+    """The smallest level that holds the working set; an unknown size (0) holds nothing.
+
+    Threads divide the set among themselves, so what they reach together counts.
+    """
+    if working_set <= caches.l2_reach(threads):
         return "L2"
-    return "L3" if working_set <= l3_bytes else "DRAM"
+    return "L3" if working_set <= caches.l3_reach(threads) else "DRAM"
 
 
 def blend(streamed: float, rest: float, streams_from: float, stays_in: float) -> float:

@@ -83,13 +83,12 @@ def buffer_sizes(caches: Caches, threads: int, available_bytes: int) -> dict[str
     available memory.
     """
     block = _native.READ_BLOCK * threads
-    l2_share = (caches.l2_bytes or _L2_FALLBACK) // caches.l2_cpus
-    l2_in_use = l2_share * threads
+    l2_in_use = caches.l2_reach(threads) or _L2_FALLBACK * threads
     sizes = {"L2": l2_in_use // 2 // block * block}
     l3 = min(8 * l2_in_use, caches.l3_bytes // 2) // block * block
     if l3 >= 2 * l2_in_use:
         sizes["L3"] = l3
-    reachable = caches.l3_bytes * min(caches.l3_count, threads)
+    reachable = caches.l3_reach(threads)
     dram = min(max(4 * reachable, 256 * MIB), available_bytes // 8) // block * block
     if dram >= 2 * max(reachable, l2_in_use):
         sizes["DRAM"] = dram
@@ -126,4 +125,6 @@ def _roof(
         buffer_bytes=buffer_bytes,
         seconds=seconds,
         phase=phase,
+        # Scalar code computes one lane at a time and may be too slow to load a cache fully.
+        exact=probe.isa != "scalar",
     )

@@ -1,7 +1,8 @@
-"""The protocol of a PyTorch profiling run: load, cold, warm-up, repetitions, experiments.
+"""The protocol of a PyTorch run: load, cold, warm-up, repetitions, numeric check, experiments.
 
 Order: load, roofs, one cold prefill and its decode steps (compilation happens here), `warmup`
-repetitions that no statistic uses, then `repeat` measured ones. Each measured repetition is
+repetitions that no statistic uses, then `repeat` measured ones; after them the numeric check of
+the operators' outputs and the experiments, which disturb nothing there. Each measured repetition is
 preceded by a quick probe of the roofs, because a shared machine drifts, and paired with a prefill
 that runs without the recorder, in alternating order, which gives the recorder's overhead.
 """
@@ -15,15 +16,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from trine.checkpoint import Checkpoint, Mode
+from trine.errors import ToolError
 from trine.profiling import machine, roofs
 from trine.profiling.experiments import run_experiments
 from trine.profiling.inputs import Tokens
-from trine.profiling.probes import ProcessProbe, rss_bytes
-from trine.profiling.profile import Experiment, Model, Overhead, Profile, Roof, Run, State
+from trine.profiling.probes import ProcessProbe, file_bytes, rss_bytes
+from trine.profiling.profile import (
+    Experiment,
+    Model,
+    NumericCheck,
+    Overhead,
+    Profile,
+    Roof,
+    Run,
+    State,
+)
 from trine.profiling.recorder import Recorder
 from trine.profiling.torch_backend import (
     CompileCounters,
@@ -32,8 +43,11 @@ from trine.profiling.torch_backend import (
     gap_namer,
     sampling_operator,
 )
+from trine.profiling.torch_check import run_checks
 from trine.torch.models import DTYPES, build, loader_count, weight_bytes
 
+# Either of them, set to 1, turns torch.compile off.
+COMPILE_SWITCHES = ("TORCHDYNAMO_DISABLE", "TORCH_COMPILE_DISABLE")
 # Variables that change how fast the run is; recorded so that two profiles can be compared.
 SPEED_VARIABLES = (
     "MALLOC_MMAP_THRESHOLD_",
@@ -50,7 +64,7 @@ SPEED_VARIABLES = (
     "MKL_NUM_THREADS",
     "ONEDNN_MAX_CPU_ISA",
     "ATEN_CPU_CAPABILITY",
-    "TORCHDYNAMO_DISABLE",
+    *COMPILE_SWITCHES,
     "TORCHINDUCTOR_FREEZING",
 )
 
@@ -84,7 +98,11 @@ def run(
     progress: Progress,
     clock: Callable[[], int] = time.perf_counter_ns,
 ) -> Profile:
-    """Profile a model; after Ctrl-C or a failure, what is complete so far, marked partial."""
+    """Profile a model; after Ctrl-C or a failure, what is complete so far, marked partial.
+
+    ToolError, before anything is loaded, without the C++ compiler that torch.compile calls.
+    """
+    require_compiler()
     torch.set_num_threads(settings.threads)
     host = machine.describe()
     started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -95,16 +113,19 @@ def run(
         progress("measuring roofs", 0, 1)
         ceilings = roofs.measure(sorted({1, settings.threads}), phase="before")
         progress("measuring roofs", 1, 1)
-        session = _Session(model, tokens, settings, progress, clock)
+        session = _Session(model, checkpoint, tokens, settings, progress, clock)
         status = ""
+        ended_by: Literal["end", "interrupt", "error"] = "end"
         try:
             session.run(ceilings)
         except KeyboardInterrupt:
             status = f"interrupted during {session.phase}; {len(session.recorder.passes)} passes"
+            ended_by = "interrupt"
         # Whatever failed, the passes that are complete are worth keeping; the caller sees `status`.
         except Exception as error:
             first = (str(error).strip() or repr(error)).splitlines()[0]
             status = f"failed during {session.phase}: {type(error).__name__}: {first}"
+            ended_by = "error"
         finally:
             session.close()
     profile = Profile(
@@ -116,9 +137,11 @@ def run(
         passes=session.recorder.passes,
         records=session.recorder.complete_records(),
         experiments=session.experiments,
+        checks=session.checks,
         overhead=session.overhead,
-        status="partial" if status else "complete",
+        status="complete" if ended_by == "end" else "partial",
         status_note=status,
+        ended_by=ended_by,
     )
     profile.check()
     return profile
@@ -130,15 +153,18 @@ class _Session:
     def __init__(
         self,
         model: Any,
+        checkpoint: Checkpoint,
         tokens: Tokens,
         settings: Settings,
         progress: Progress,
         clock: Callable[[], int],
     ) -> None:
+        self.checks: list[NumericCheck] = []
         self.experiments: list[Experiment] = []
         self.overhead: Overhead | None = None
         self.phase = "the cold run"
         self._model = model
+        self._checkpoint = checkpoint
         self._settings = settings
         self._progress = progress
         self._clock = clock
@@ -182,9 +208,23 @@ class _Session:
             events = self.recorder.events_per_pass
             self.overhead = Overhead(recorded[:], bare[:], events)
         self._progress("measured", total, total)
+        self.phase = "the numeric check"
+        self.checks += run_checks(
+            self._model,
+            self._checkpoint,
+            self._ids,
+            decode=settings.decode > 0,
+            mode=settings.mode,
+            progress=self._progress,
+        )
         self.phase = "the experiments"
         self.experiments += run_experiments(
-            self._model, self._ids, settings.mode, self._clock, self._progress
+            self._model,
+            self._ids,
+            settings.mode,
+            decode=settings.decode > 0,
+            clock=self._clock,
+            progress=self._progress,
         )
         ceilings += roofs.measure([settings.threads], phase="after", quick=True)
 
@@ -224,6 +264,25 @@ class _Session:
         logits = self._model(input_ids=self._ids, past_key_values=cache, use_cache=True).logits
         logits[:, -1].argmax(-1, keepdim=True)
         return self._clock() - start
+
+
+def require_compiler() -> None:
+    """Raise ToolError without a C++ compiler: every BitLinear of Hugging Face calls torch.compile.
+
+    Nothing to do where the environment switches torch.compile off.
+    """
+    if any(os.environ.get(name) == "1" for name in COMPILE_SWITCHES):
+        return
+    from torch._inductor.cpp_builder import get_cpp_compiler
+    from torch._inductor.exc import InvalidCxxCompiler
+
+    try:
+        get_cpp_compiler()
+    except InvalidCxxCompiler:
+        raise ToolError(
+            "torch.compile needs a C++ compiler and none was found; install one (Debian: apt-get "
+            "install g++) or name it in CXX"
+        ) from None
 
 
 def _load(
@@ -269,6 +328,7 @@ def _load(
         load_seconds=seconds,
         rss_before_load_bytes=before,
         rss_after_load_bytes=rss_bytes(),
+        file_after_load_bytes=file_bytes(),
     )
 
 

@@ -1,8 +1,9 @@
 """Try a finding's fix: the same run in a child process with the fix's environment variables.
 
 Only fixes that are environment variables can be tried (the allocator reads them at start). The
-child is this program with the same arguments; its warm medians are set beside those of the
-profile and beside what the finding predicted.
+child is this program with the same arguments; its warm passes are set beside those of the
+profile and beside what the finding predicted. One run follows the other, so that a machine that
+changes in between is in the difference; the spread of both stands beside it.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import subprocess
 import sys
 
 from trine.errors import ToolError
-from trine.profiling.analysis import stage_table
+from trine.profiling.analysis import StageTable, stage_table
 from trine.profiling.findings import Finding, find
-from trine.profiling.profile import FixTrial, Profile
+from trine.profiling.profile import FixTrial, Measured, Profile
 
 
 def verify(profile: Profile, arguments: list[str]) -> Profile:
@@ -43,10 +44,16 @@ def _trial(before: Profile, after: Profile, finding: Finding) -> FixTrial:
         rule=finding.rule,
         stage=finding.stage,
         environment=finding.fix_environment,
-        before_ms=old.wall_ms.median,
+        before=_measured(old),
         predicted_ms=old.wall_ms.median - (finding.effect_ms or 0.0),
-        measured_ms=new.wall_ms.median,
+        after=_measured(new),
     )
+
+
+def _measured(table: StageTable) -> Measured:
+    wall = table.wall_ms
+    faults = sum(row.minor_faults for row in table.rows)
+    return Measured(table.passes, wall.median, wall.p10, wall.p90, faults)
 
 
 def _run(arguments: list[str], environment: dict[str, str]) -> Profile:

@@ -12,19 +12,19 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from trine.profiling.analysis import OperatorRow, StageTable
+from trine.profiling.analysis import OperatorRow, StageTable, speed_limit
 from trine.profiling.findings import Finding
-from trine.profiling.profile import Profile
+from trine.profiling.profile import STAGES, Profile
 from trine.report import quantity as q
 from trine.report.content.common import (
+    ceiling,
     effect,
     interval,
-    memory_ceiling,
     pass_name,
     tokens_per_second,
 )
 from trine.report.content.head import warnings, what_was_run
-from trine.report.facts import STAGES, Facts, gather
+from trine.report.facts import Facts, gather
 from trine.report.language import Words
 
 # Operators listed one by one; the others are one row.
@@ -70,7 +70,8 @@ def _passes(facts: Facts, words: Words, width: int) -> Table:
         cells = [pass_name(words, found.stage, found.state), q.ms(wall.median)]
         if width >= _MEDIUM:
             cells.append(interval(wall.p10, wall.p90) if wall.n > 1 else q.MISSING)
-        cells += [q.rate(tokens_per_second(found)), q.rate(memory_ceiling(facts, found))]
+        limit = speed_limit(facts.profile, found)
+        cells += [q.rate(tokens_per_second(found)), ceiling(limit, words)]
         table.add_row(*cells)
     return table
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from trine.profiling import analysis
 from trine.profiling.analysis import BestRoofs, LayerRow, StageTable
 from trine.profiling.findings import Finding, find
-from trine.profiling.profile import Profile, Record, Stage, State
+from trine.profiling.profile import STAGES, Profile, Record, Stage, State
 from trine.report.layer_csv import ModuleRow, module_rows, warm_rows
 from trine.report.operator_csv import OperatorFigures, operator_figures
 
-STAGES: tuple[Stage, ...] = ("prefill", "decode")
 STATES: tuple[State, ...] = ("measured", "warmup", "cold")
 
 

@@ -18,6 +18,7 @@ from trine.profiling.findings.compile import (
 from trine.profiling.findings.finding import Finding, Rule, open_case
 from trine.profiling.findings.health import (
     fix_verified,
+    numeric_check,
     partial_run,
     recorder_overhead,
     unattributed,
@@ -46,6 +47,7 @@ __all__ = ["RULES", "Finding", "Rule", "find"]
 # In the order in which findings without an effect are told: trust first, then facts.
 RULES: tuple[Rule, ...] = (
     partial_run,
+    numeric_check,
     above_roof,
     busy_machine,
     unstable,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from trine.profiling.findings.finding import EVIDENCE_LINES, NS_PER_MS, STAGES, Case, Finding
-from trine.profiling.profile import Record, State
+from trine.profiling.findings.finding import EVIDENCE_LINES, Case, Finding
+from trine.profiling.profile import NS_PER_MS, STAGES, Record, State
 
 # Twice the warm time is more than any warm pass varies on a machine that is fit to measure on.
 COLD_RATIO = 2.0
@@ -42,13 +42,22 @@ def compile_first_call(case: Case) -> list[Finding]:
 def compile_new_shape(case: Case) -> list[Finding]:
     """Compilations after the first record that compiled, before the measured passes.
 
-    The effect is the compile time of those records, once per process.
+    The effect is the compile time of those records, once per process. A call has a new shape when
+    no earlier call of its kind had its inputs and outputs.
     """
     events: list[tuple[State, str, Record]] = []
+    seen: set[str] = set()
+    new: set[int] = set()
     for index, pass_ in enumerate(case.profile.passes):
-        if pass_.state != "measured":
-            compiled = (r for r in case.records.get(index, []) if r.graphs_compiled > 0)
-            events += [(pass_.state, pass_.stage, record) for record in compiled]
+        if pass_.state == "measured":
+            continue
+        for record in case.records.get(index, []):
+            shape = f"{record.kind} {record.input_shapes} {record.output_shapes}"
+            if record.graphs_compiled > 0:
+                events.append((pass_.state, pass_.stage, record))
+                if shape not in seen:
+                    new.add(id(record))
+            seen.add(shape)
     findings: list[Finding] = []
     for stage in STAGES:
         later = [(state, record) for state, of, record in events[1:] if of == stage]
@@ -66,6 +75,7 @@ def compile_new_shape(case: Case) -> list[Finding]:
                     "stage": stage,
                     "seconds": spent / 1e9,
                     "events": len(records),
+                    "new_shapes": sum(id(r) in new for r in records),
                     "graphs": sum(r.graphs_compiled for r in records),
                     "operators": _counted(records),
                 },
@@ -126,6 +136,9 @@ def cold_share(case: Case) -> list[Finding]:
                     "warm_ms": warm_ms,
                     "ratio": cold_ms / warm_ms,
                     "compile_ms": pass_.compile_ns / NS_PER_MS,
+                    "cold_faults": pass_.minor_faults,
+                    "warm_faults": sum(row.minor_faults for row in table.rows),
+                    "cold_system_ms": pass_.system_ns / NS_PER_MS,
                 },
                 evidence=[
                     f"{r.name}: {r.duration_ns / NS_PER_MS:,.1f} ms"

@@ -10,13 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from trine.profiling.analysis import OperatorRow, StageTable, stage_table
-from trine.profiling.profile import Profile, Record, Stage, State
+from trine.profiling.profile import STAGES, Profile, Record, Stage, State
 
-STAGES: tuple[Stage, ...] = ("prefill", "decode")
 # Below a twentieth of a pass a cure cannot be told from the spread of the repetitions.
 WORTH = 0.05
 EVIDENCE_LINES = 5
-NS_PER_MS = 1e6
 
 
 @dataclass(frozen=True, slots=True)

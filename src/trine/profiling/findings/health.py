@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import statistics
 
-from trine.profiling.analysis import stat
-from trine.profiling.findings.finding import NS_PER_MS, Case, Finding, largest, time_of
-from trine.profiling.profile import Pass
+from trine.profiling.analysis import describe
+from trine.profiling.findings.finding import EVIDENCE_LINES, Case, Finding, largest, time_of
+from trine.profiling.profile import NS_PER_MS, STAGES, Pass
+from trine.profiling.stats import stat
 
 # What a profile may leave unnamed before its table misleads, and what watching may cost: the
 # recorder is built to stay below 3 % of a warm 2B-4T prefill.
@@ -100,6 +101,33 @@ def unstable(case: Case) -> list[Finding]:
     return findings
 
 
+def numeric_check(case: Case) -> list[Finding]:
+    """Operators whose output is not what the reference computes from the same input."""
+    findings: list[Finding] = []
+    for stage in STAGES:
+        checks = [c for c in case.profile.checks if c.stage == stage]
+        failed = sorted((c for c in checks if not c.passed), key=lambda c: -c.error)
+        if failed:
+            findings.append(
+                Finding(
+                    rule="numeric_check",
+                    stage=stage,
+                    state=None,
+                    effect_ms=None,
+                    values={
+                        "stage": stage,
+                        "failed": len(failed),
+                        "checked": len(checks),
+                        "operators": ", ".join(dict.fromkeys(c.operator for c in failed)),
+                    },
+                    evidence=[
+                        f"{c.operator} [{c.layer}]: {describe(c)}" for c in failed[:EVIDENCE_LINES]
+                    ],
+                )
+            )
+    return findings
+
+
 def partial_run(case: Case) -> list[Finding]:
     """The run was interrupted; what is there is complete passes."""
     profile = case.profile
@@ -129,15 +157,21 @@ def fix_verified(case: Case) -> list[Finding]:
             rule="fix_verified",
             stage=trial.stage,
             state="measured",
-            effect_ms=trial.before_ms - trial.measured_ms,
+            effect_ms=trial.before.median_ms - trial.after.median_ms,
             values={
                 "stage": trial.stage,
                 "fixed": trial.rule,
-                "before_ms": trial.before_ms,
+                "before_ms": trial.before.median_ms,
+                "before_low_ms": trial.before.p10_ms,
+                "before_high_ms": trial.before.p90_ms,
+                "after_ms": trial.after.median_ms,
+                "after_low_ms": trial.after.p10_ms,
+                "after_high_ms": trial.after.p90_ms,
+                "before_faults": trial.before.minor_faults,
+                "after_faults": trial.after.minor_faults,
                 "predicted_ms": trial.predicted_ms,
-                "measured_ms": trial.measured_ms,
-                "predicted_gain_ms": trial.before_ms - trial.predicted_ms,
-                "measured_gain_ms": trial.before_ms - trial.measured_ms,
+                "predicted_gain_ms": trial.before.median_ms - trial.predicted_ms,
+                "measured_gain_ms": trial.before.median_ms - trial.after.median_ms,
             },
             evidence=[f"{name}={value}" for name, value in trial.environment.items()],
         )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from typing import Literal
 
 from trine.profiling.findings.finding import EVIDENCE_LINES, Case, Finding, largest, names, time_of
-from trine.profiling.profile import Profile
+from trine.profiling.machine import allowed_cpus, usable_cores
 
 # From 60 % of what the roofs allow, tuning the same work gains less than a factor of 1.7.
 AT_ROOF = 0.6
@@ -69,7 +68,8 @@ def above_roof(case: Case) -> list[Finding]:
     """Figures that were refused; the bytes, the level or the clock behind them is wrong."""
     findings: list[Finding] = []
     for stage, table in case.warm.items():
-        rows = [row for row in table.rows if row.refused]
+        wrong = {c.operator for c in case.profile.checks if c.stage == stage and not c.passed}
+        rows = [row for row in table.rows if row.refused and row.operator not in wrong]
         if rows:
             findings.append(
                 Finding(
@@ -89,7 +89,7 @@ def busy_machine(case: Case) -> list[Finding]:
 
     More threads than cores do the same to themselves, so then `thread_oversubscription` speaks.
     """
-    if case.profile.run.threads > _cores(case.profile):
+    if case.profile.run.threads > allowed_cpus(case.profile.machine):
         return []
     passes = [p for p in case.profile.passes if p.state == "measured" and p.duration_ns > 0]
     seconds = sum(p.duration_ns for p in passes) / 1e9
@@ -120,7 +120,7 @@ def busy_machine(case: Case) -> list[Finding]:
 def thread_oversubscription(case: Case) -> list[Finding]:
     """More threads than the process may use cores; what that costs, only a second run can say."""
     machine, threads = case.profile.machine, case.profile.run.threads
-    cores = _cores(case.profile)
+    cores = allowed_cpus(case.profile.machine)
     if threads <= cores:
         return []
     evidence: list[str] = []
@@ -141,15 +141,9 @@ def thread_oversubscription(case: Case) -> list[Finding]:
                 "cores": cores,
                 "affinity": machine.cores_affinity,
                 "quota": "-" if machine.cgroup_cpus is None else f"{machine.cgroup_cpus:g}",
-                "advised": max(1, math.floor(cores)),
+                "advised": usable_cores(machine),
                 "switches": switches,
             },
             evidence=evidence[:EVIDENCE_LINES],
         )
     ]
-
-
-def _cores(profile: Profile) -> float:
-    """The cores that the process may use: affinity, and the quota of its cgroup."""
-    quota = math.inf if profile.machine.cgroup_cpus is None else profile.machine.cgroup_cpus
-    return min(profile.machine.cores_affinity, quota)

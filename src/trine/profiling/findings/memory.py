@@ -11,12 +11,11 @@ from typing import Literal
 from trine.profiling.analysis import OperatorRow, StageTable
 from trine.profiling.findings.finding import (
     EVIDENCE_LINES,
-    NS_PER_MS,
     WORTH,
     Case,
     Finding,
 )
-from trine.profiling.profile import Record
+from trine.profiling.profile import NS_PER_MS, Record
 
 # The page that one minor fault maps on x86-64 and on most arm64 systems.
 PAGE = 4096
@@ -146,7 +145,9 @@ def swapping(case: Case) -> list[Finding]:
         if not hit:
             continue
         usual = {row.operator: row.call_ms.median for row in table.rows}
-        excess = sum(max(0.0, r.duration_ns / NS_PER_MS - usual[r.operator]) for r in hit)
+        excess = sum(max(0.0, _ms(r) - usual[r.operator]) for r in hit)
+        if excess / table.passes < WORTH * table.wall_ms.median:
+            continue
         machine = case.profile.machine
         worst = sorted(hit, key=lambda r: -r.major_faults)[:EVIDENCE_LINES]
         findings.append(

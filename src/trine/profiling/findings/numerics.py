@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import statistics
 
-from trine.profiling.analysis import StageTable, stat
+from trine.profiling.analysis import StageTable
 from trine.profiling.findings.finding import EVIDENCE_LINES, WORTH, Case, Finding, row_of
 from trine.profiling.profile import Experiment
+from trine.profiling.stats import stat
 
 # The steps, timed apart, must add up to the call within this; else they do not explain it.
 PARTS_LOW, PARTS_HIGH = 0.9, 1.1

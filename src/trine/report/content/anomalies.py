@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from trine.profiling.profile import Pass, Record, Roof
+from trine.profiling.profile import STAGES, Pass, Record, Roof
 from trine.report import quantity as q
 from trine.report.content.common import pass_name, picture
 from trine.report.document import (
@@ -17,7 +17,7 @@ from trine.report.document import (
     code,
     table,
 )
-from trine.report.facts import STAGES, Facts
+from trine.report.facts import Facts
 from trine.report.language import Words
 
 # Compile events shown one by one; the rest is summed in one row.

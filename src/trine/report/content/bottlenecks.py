@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from statistics import median
 
 from trine.profiling.findings import Finding
-from trine.profiling.profile import Experiment, FixTrial
+from trine.profiling.profile import Experiment, FixTrial, Measured
 from trine.report import quantity as q
-from trine.report.content.common import effect, titles
+from trine.report.content.common import effect, interval, titles
 from trine.report.document import (
     Block,
     Bullets,
@@ -32,6 +32,7 @@ _TRIAL_COLUMNS = (
     "measured",
     "predicted_gain",
     "measured_gain",
+    "faults",
 )
 # The keys of an Experiment, in the order in which a call does them; then those of whole calls.
 _STEPS = ("weight_quant", "unpack", "act_quant", "linear", "rescale")
@@ -91,17 +92,23 @@ def _trials(facts: Facts, words: Words, trials: Sequence[FixTrial]) -> Table:
                 known.get(trial.rule, code(trial.rule)),
                 words(f"stage.{trial.stage}"),
                 _environment(trial.environment),
-                q.ms(trial.before_ms),
+                _spread(trial.before),
                 q.ms(trial.predicted_ms),
-                q.ms(trial.measured_ms),
-                _gain(trial.before_ms, trial.predicted_ms),
-                _gain(trial.before_ms, trial.measured_ms),
+                _spread(trial.after),
+                _gain(trial.before.median_ms, trial.predicted_ms),
+                _gain(trial.before.median_ms, trial.after.median_ms),
+                f"{q.count(trial.before.minor_faults)} → {q.count(trial.after.minor_faults)}",
             ]
         )
         for trial in trials
     ]
     columns = [words(f"trials.{name}") for name in _TRIAL_COLUMNS]
     return table(columns, rows, text_columns=3, note=words("trials.note"))
+
+
+def _spread(measured: Measured) -> str:
+    """The median, with p10 to p90 in brackets."""
+    return f"{q.ms(measured.median_ms)} ({interval(measured.p10_ms, measured.p90_ms)})"
 
 
 def _gain(before: float, after: float) -> str:

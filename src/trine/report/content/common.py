@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from trine.profiling.analysis import StageTable, Stat
+from trine.profiling.analysis import SpeedLimit, StageTable
 from trine.profiling.findings import Finding
 from trine.profiling.profile import Stage, State
+from trine.profiling.stats import Stat
 from trine.report import quantity as q
 from trine.report.document import Picture
 from trine.report.facts import Facts
@@ -22,18 +23,19 @@ def interval(low: float, high: float) -> str:
     return f"{q.ms(low)} – {q.ms(high)}"
 
 
-SAMPLES_FOR_INTERVAL = 6
+REPETITIONS_FOR_INTERVAL = 6
 
 
 def spread(stat: Stat) -> tuple[str, str]:
     """p10 to p90, and the interval of the median.
 
-    A single sample has neither. Below six samples the smallest and the largest do not enclose the
-    median with 95 % (their coverage is 1 - 2^(1 - n)), so no interval is claimed.
+    A single sample has neither. Of fewer than six repetitions the smallest and the largest do not
+    enclose the median with 95 % (their coverage is 1 - 2^(1 - n)), so no interval is claimed.
     """
     if stat.n < 2:
         return q.MISSING, q.MISSING
-    enclosed = interval(stat.low, stat.high) if stat.n >= SAMPLES_FOR_INTERVAL else q.MISSING
+    enough = stat.repetitions >= REPETITIONS_FOR_INTERVAL
+    enclosed = interval(stat.low, stat.high) if enough else q.MISSING
     return interval(stat.p10, stat.p90), enclosed
 
 
@@ -47,10 +49,11 @@ def pass_bytes(table: StageTable) -> int:
     return sum(row.bytes for row in table.rows)
 
 
-def memory_ceiling(facts: Facts, table: StageTable) -> float | None:
-    """Tokens per second if the pass's bytes came at the best DRAM bandwidth measured here."""
-    moved, roof = pass_bytes(table), facts.roofs.bandwidth.get("DRAM")
-    return table.tokens * roof / moved if moved and roof else None
+def ceiling(limit: SpeedLimit | None, words: Words) -> str:
+    """The tokens per second that the roofs allow, with the roof that sets them."""
+    if limit is None:
+        return q.MISSING
+    return f"{q.rate(limit.tokens_per_second)} ({words(f'bound.{limit.bound}')})"
 
 
 def titles(facts: Facts, words: Words) -> dict[str, str]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from statistics import median
 
-from trine.profiling.analysis import StageTable, stat
-from trine.profiling.profile import Overhead, Profile
+from trine.profiling.analysis import StageTable, speed_limit
+from trine.profiling.profile import STAGES, Overhead, Profile
+from trine.profiling.stats import stat
 from trine.report import quantity as q
 from trine.report.content.common import (
-    memory_ceiling,
+    ceiling,
     pass_bytes,
     pass_name,
     spread,
     tokens_per_second,
 )
 from trine.report.document import Block, Callout, Cards, Paragraph, Row, Table, code, table
-from trine.report.facts import STAGES, Facts
+from trine.report.facts import Facts
 from trine.report.language import Words
 
 
@@ -74,7 +75,11 @@ def _cards(facts: Facts, words: Words) -> list[tuple[str, str, str]]:
         name = pass_name(words, "prefill", "cold")
         cards.append((name, f"{q.ms(cold.wall_ms.median)} ms", detail))
     model = facts.profile.model
-    rss = words("card.rss", rss=q.size(model.rss_after_load_bytes))
+    rss = words(
+        "card.rss",
+        rss=q.size(model.rss_after_load_bytes),
+        file=q.size(model.file_after_load_bytes),
+    )
     cards.append((words("card.load"), q.seconds(model.load_seconds), rss))
     if table := facts.warm.get("prefill"):
         own = q.percent(recorder_share(table))
@@ -103,7 +108,7 @@ def _speed(facts: Facts, words: Words, table: StageTable) -> str:
     return words(
         "card.speed",
         rate=q.rate(tokens_per_second(table)),
-        ceiling=q.rate(memory_ceiling(facts, table)),
+        ceiling=ceiling(speed_limit(facts.profile, table), words),
     )
 
 
@@ -112,7 +117,7 @@ def _key_figures(facts: Facts, words: Words) -> Table:
     tables += [facts.cold[s] for s in STAGES if s in facts.cold and facts.cold[s] not in tables]
     rows = []
     for t in tables:
-        speed, ceiling = tokens_per_second(t), memory_ceiling(facts, t)
+        speed, limit = tokens_per_second(t), speed_limit(facts.profile, t)
         rows.append(
             Row(
                 [
@@ -123,14 +128,19 @@ def _key_figures(facts: Facts, words: Words) -> Table:
                     *spread(t.wall_ms),
                     q.rate(speed),
                     q.size(pass_bytes(t)),
-                    q.rate(ceiling),
-                    q.percent(speed / ceiling if speed and ceiling else None),
+                    ceiling(limit, words),
+                    q.percent(speed / limit.tokens_per_second if speed and limit else None),
                 ]
             )
         )
     columns = [words(f"key.{name}") for name in _KEY_COLUMNS]
     roof = facts.roofs.bandwidth.get("DRAM")
-    note = words("key.note", roof=q.rate(roof / 1e9 if roof else None))
+    fp32 = facts.roofs.fp32
+    note = words(
+        "key.note",
+        roof=q.rate(roof / 1e9 if roof else None),
+        fp32=q.rate(fp32 / 1e9 if fp32 else None),
+    )
     return table(columns, rows, note=note)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trine.profiling.analysis import OperatorRow, StageTable
+from trine.profiling.profile import STAGES
 from trine.report import quantity as q
 from trine.report.content.common import interval, pass_bytes, pass_name, picture
 from trine.report.document import (
@@ -15,7 +16,7 @@ from trine.report.document import (
     code,
     table,
 )
-from trine.report.facts import STAGES, Facts
+from trine.report.facts import Facts
 from trine.report.language import Words
 
 _COLUMNS = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trine.profiling.analysis import StageTable
-from trine.profiling.profile import Model
+from trine.profiling.profile import STAGES, Model
 from trine.report import quantity as q
 from trine.report.content.common import pass_name, tokens_per_second
 from trine.report.document import (
@@ -17,7 +17,7 @@ from trine.report.document import (
     code,
     table,
 )
-from trine.report.facts import STAGES, Facts
+from trine.report.facts import Facts
 from trine.report.language import Words
 
 # Bytes per second that the outlook is computed for: the usable DDR3 of a Zynq-7020 class part,

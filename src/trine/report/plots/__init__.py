@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trine.profiling.analysis import StageTable
-from trine.profiling.profile import Stage, State
+from trine.profiling.profile import STAGES, Stage, State
 from trine.report import quantity as q
-from trine.report.facts import STAGES, Facts
+from trine.report.facts import Facts
 from trine.report.language import Words
 from trine.report.plots import blocks, cold_warm, layers, roofline, shares
 from trine.report.plots.flow import flow

@@ -53,10 +53,10 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "warn.partial.title": "Partial run",
         "warn.partial": "The run ended early ({note}). The {passes} passes that finished are "
         "complete; nothing is estimated for the others.",
-        "card.speed": "{rate} tok/s, memory ceiling {ceiling}",
+        "card.speed": "{rate} tok/s, ceiling {ceiling}",
         "card.compile": "of which compiling {ms} ms",
         "card.load": "model load",
-        "card.rss": "{rss} resident afterwards",
+        "card.rss": "{rss} resident afterwards, {file} of it mapped files",
         "card.recorder": "recorder overhead",
         "card.overhead": "of a warm prefill, on its own clock",
         "key.pass": "Pass",
@@ -69,8 +69,9 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "key.bytes": "Bytes of a pass",
         "key.ceiling": "Ceiling (tok/s)",
         "key.of_ceiling": "Of ceiling",
-        "key.note": "Ceiling = tokens / (modelled bytes of a pass / {roof} GB/s, the best DRAM "
-        "read bandwidth measured during this run). A pass that stays in a cache can exceed it.",
+        "key.note": "Ceiling = the lower of two: tokens / (modelled bytes of a pass / {roof} GB/s, "
+        "the best DRAM read bandwidth of this run), and for a PyTorch run in float32 tokens / (OPs "
+        "of a pass / {fp32} GOPS). A pass that stays in a cache can exceed the first.",
         "setup.what": "Setup",
         "setup.value": "Value",
         "setup.model": "Model",
@@ -237,7 +238,10 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "trials.measured": "Measured (ms)",
         "trials.predicted_gain": "Predicted gain",
         "trials.measured_gain": "Measured gain",
-        "trials.note": "Gain = time before / time after.",
+        "trials.faults": "Page faults",
+        "trials.note": "Median with p10 to p90 of each run, minor page faults of a median pass. "
+        "Gain = time before / time after; predicted = before less the effect of the finding. The "
+        "runs follow each other and are not interleaved.",
         "dissect.title": "Operators taken apart",
         "dissect.intro": "One operator's own weight and input, its steps timed apart and "
         "interleaved, outside every pass.",

@@ -15,6 +15,14 @@ FINDINGS: Mapping[str, FindingText] = MappingProxyType(
             "the pass in progress left no records.",
             fix="Repeat the run to the end before comparing its figures with others.",
         ),
+        "numeric_check": FindingText(
+            title="Wrong output in the {stage}: the speeds of {operators} are refused",
+            why="Each operator of the checked layers was computed again from its own recorded "
+            "input by the NumPy reference: {failed} of {checked} checks failed. A fast operator "
+            "that computes something else has no speed to speak of.",
+            fix="Find out what differs before reading any time of these operators: the weights "
+            "that were loaded, their scale and its direction, or the kernel.",
+        ),
         "above_roof": FindingText(
             title="Figures of the {stage} above a physical ceiling are refused: {count}",
             why="Modelled bytes and OPs are minima, so a rate above 1.15 times the best probe is "
@@ -65,10 +73,11 @@ FINDINGS: Mapping[str, FindingText] = MappingProxyType(
             "code that this one compiled.",
         ),
         "compile_new_shape": FindingText(
-            title="New shapes are compiled again: {seconds:.1f} s in the {stage}",
-            why="Calls after the first compiled one that compiled once more, because their shape "
-            "was new: {events}, graphs: {graphs} ({operators}; operator and count). Every shape "
-            "that the warm-up does not cover will be paid for by a user.",
+            title="torch.compile runs again after the first call: {seconds:.1f} s in the {stage}",
+            why="Calls after the first compiled one that compiled once more: {events}, graphs: "
+            "{graphs} ({operators}; operator and count). {new_shapes} of these calls had shapes "
+            "that no earlier call of their kind had. What the warm-up does not cover will be paid "
+            "for by a user.",
             fix="Warm up with every shape that will occur: one prefill of several tokens and one "
             "decode step at least.",
         ),
@@ -83,8 +92,9 @@ FINDINGS: Mapping[str, FindingText] = MappingProxyType(
         "cold_share": FindingText(
             title="The first {stage} pass takes {ratio:.1f} times as long as a warm one",
             why="Cold {cold_ms:,.0f} ms, warm {warm_ms:,.1f} ms (median); {compile_ms:,.0f} ms of "
-            "the difference are torch.compile, the rest is memory touched for the first time and "
-            "libraries that start up.",
+            "the cold pass are torch.compile. It had {cold_faults:,} minor page faults, a warm one "
+            "{warm_faults:,.0f}, and used {cold_system_ms:,.0f} ms of kernel CPU time; what else "
+            "it waited for was not measured.",
             fix="Keep the process alive and warm it up before the first request; compare warm "
             "figures with warm figures only.",
         ),
@@ -194,11 +204,14 @@ FINDINGS: Mapping[str, FindingText] = MappingProxyType(
             fix="Store the head in fewer bits than {dtype} and check the accuracy that it costs.",
         ),
         "mlp_attention_split": FindingText(
-            title="{block} has {share:.1%} of the decoder layers' time in the {stage}",
-            why="Of {layers_ms:,.1f} ms in the decoder layers, the MLP has {mlp_ms:,.1f} ms and "
-            "attention with its projections {attention_ms:,.1f} ms; norms and residual additions "
-            "are neither.",
-            fix="Begin with {block}; work on the other half gains little.",
+            title="{block} takes {share:.1%} of the {stage}'s layer time with {ops_share:.1%} of "
+            "its operations",
+            why="The MLP takes {mlp_ms:,.1f} ms and attention with its projections "
+            "{attention_ms:,.1f} ms (norms and residual additions are neither). {block} has "
+            "{share:.1%} of that time and {ops_share:.1%} of the operations; the effect is the "
+            "time beyond its share of the operations.",
+            fix="Look at the operators of {block} first: their time is not explained by their "
+            "operations.",
         ),
         "amdahl_bitlinear": FindingText(
             title="With a 2-bit body, accelerating BitLinear alone would gain at most "
@@ -214,9 +227,13 @@ FINDINGS: Mapping[str, FindingText] = MappingProxyType(
         ),
         "fix_verified": FindingText(
             title="The fix for {fixed} was tried: {measured_gain_ms:,.1f} ms gained",
-            why="One warm {stage} pass took {before_ms:,.1f} ms; predicted with the fix "
-            "{predicted_ms:,.1f} ms, measured in a second process {measured_ms:,.1f} ms. "
-            "Predicted gain {predicted_gain_ms:,.1f} ms, measured {measured_gain_ms:,.1f} ms.",
+            why="One warm {stage} pass took {before_ms:,.1f} ms (p10 to p90: {before_low_ms:,.1f} "
+            "to {before_high_ms:,.1f}) with {before_faults:,.0f} page faults; in a second process "
+            "with the fix {after_ms:,.1f} ms ({after_low_ms:,.1f} to {after_high_ms:,.1f}) with "
+            "{after_faults:,.0f}. The prediction was {predicted_ms:,.1f} ms, the time before less "
+            "the finding's effect: {predicted_gain_ms:,.1f} ms to gain, measured "
+            "{measured_gain_ms:,.1f} ms. The runs follow each other and are not interleaved, so a "
+            "machine that changed in between is in the difference.",
             fix="Set the variables where the measured gain is worth it; a gain far from the "
             "prediction means that the finding is not the whole cause.",
         ),

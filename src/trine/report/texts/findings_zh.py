@@ -15,6 +15,13 @@ FINDINGS: Mapping[str, FindingText] = MappingProxyType(
             "其中 {measured} 次属于正式测量；中断时正在进行的那一次没有留下记录。",
             fix="与其他结果对比之前，请先完整地重跑一遍。",
         ),
+        "numeric_check": FindingText(
+            title="{stage} 阶段输出有误：{operators} 的速度不予给出",
+            why="用 NumPy 参考实现，以各算子自身记录到的输入重新计算被检查的层："
+            "{checked} 项检查中有 {failed} 项未通过。算得再快，结果不对，速度就没有意义。",
+            fix="在查明差异之前，不要采信这些算子的耗时：检查所加载的权重、"
+            "缩放系数及其方向，或内核本身。",
+        ),
         "above_roof": FindingText(
             title="{stage} 阶段有 {count} 个算子的速率超过物理上限，不予给出",
             why="建模的字节数和运算量都是下限，因此速率不可能超过实测最佳值的 1.15 倍："
@@ -58,9 +65,10 @@ FINDINGS: Mapping[str, FindingText] = MappingProxyType(
             "设到持久化的磁盘上），之后的进程即可直接加载本次编译的代码。",
         ),
         "compile_new_shape": FindingText(
-            title="{stage} 阶段因新形状再次触发编译，共 {seconds:.1f} s",
-            why="首次编译之后，又有 {events} 次调用因形状未曾出现过而编译了 {graphs} 个计算图："
-            "{operators}（算子及次数）。预热没有覆盖到的形状，其编译时间都要由用户承担。",
+            title="{stage} 阶段在首次编译之后又触发 torch.compile，共 {seconds:.1f} s",
+            why="首次编译之后，又有 {events} 次调用触发编译，共 {graphs} 个计算图："
+            "{operators}（算子及次数）。其中 {new_shapes} 次调用的形状在同类算子中未曾出现过。"
+            "预热没有覆盖到的部分，其编译时间都要由用户承担。",
             fix="用实际会出现的所有形状预热：至少一次多 token 的 prefill 和一步 decode。",
         ),
         "compile_in_measured": FindingText(
@@ -74,8 +82,9 @@ FINDINGS: Mapping[str, FindingText] = MappingProxyType(
         "cold_share": FindingText(
             title="首次 {stage} 前向耗时是热态的 {ratio:.1f} 倍",
             why="冷态 {cold_ms:,.0f} ms，热态 {warm_ms:,.1f} ms（中位数）；"
-            "差值中有 {compile_ms:,.0f} ms 是 torch.compile，"
-            "其余来自首次触碰内存和各个库的初始化。",
+            "冷态中有 {compile_ms:,.0f} ms 是 torch.compile。"
+            "冷态前向发生 {cold_faults:,} 次次缺页（minor fault），热态为 {warm_faults:,.0f} 次；"
+            "冷态占用内核 CPU 时间 {cold_system_ms:,.0f} ms，其余的等待没有测量。",
             fix="让进程常驻，在第一个请求之前完成预热；只在热态数据之间作对比。",
         ),
         "requantise_every_call": FindingText(
@@ -175,10 +184,11 @@ FINDINGS: Mapping[str, FindingText] = MappingProxyType(
             fix="用比 {dtype} 更低的位宽存放输出头，并核对由此带来的精度损失。",
         ),
         "mlp_attention_split": FindingText(
-            title="{stage} 阶段中 {block} 占解码层时间的 {share:.1%}",
-            why="解码层共 {layers_ms:,.1f} ms，其中 MLP {mlp_ms:,.1f} ms，注意力（含投影）"
-            "{attention_ms:,.1f} ms；归一化与残差加法不计入两者。",
-            fix="先优化 {block}；优化另一部分收益很小。",
+            title="{stage} 阶段中 {block} 以 {ops_share:.1%} 的运算量占去 {share:.1%} 的层内时间",
+            why="MLP 耗时 {mlp_ms:,.1f} ms，注意力（含投影）{attention_ms:,.1f} ms"
+            "（归一化与残差加法不计入两者）。{block} 占其中时间的 {share:.1%}，"
+            "却只占运算量的 {ops_share:.1%}；影响为超出其运算量占比的那部分时间。",
+            fix="先查 {block} 的各个算子：它们的耗时无法由运算量解释。",
         ),
         "amdahl_bitlinear": FindingText(
             title="主体权重存为 2 bit 之后，"
@@ -194,9 +204,12 @@ FINDINGS: Mapping[str, FindingText] = MappingProxyType(
         ),
         "fix_verified": FindingText(
             title="已实测 {fixed} 的修复措施：节省 {measured_gain_ms:,.1f} ms",
-            why="一次热态 {stage} 前向原为 {before_ms:,.1f} ms；修复后预测为 {predicted_ms:,.1f}"
-            " ms，在另一个进程中实测为 {measured_ms:,.1f} ms。预测节省 {predicted_gain_ms:,.1f} "
-            "ms，实测节省 {measured_gain_ms:,.1f} ms。",
+            why="一次热态 {stage} 前向原为 {before_ms:,.1f} ms（P10 至 P90 为 {before_low_ms:,.1f}"
+            " 至 {before_high_ms:,.1f}），缺页 {before_faults:,.0f} 次；在另一个进程中修复后实测为 "
+            "{after_ms:,.1f} ms（{after_low_ms:,.1f} 至 {after_high_ms:,.1f}），缺页 "
+            "{after_faults:,.0f} 次。预测值 {predicted_ms:,.1f} ms 为原耗时减去该结论的影响："
+            "预测节省 {predicted_gain_ms:,.1f} ms，实测节省 {measured_gain_ms:,.1f} ms。"
+            "两次运行先后进行，并非交替执行，期间机器状态的变化也包含在差值中。",
             fix="若实测收益值得，就设置这些环境变量；若收益与预测相差很大，"
             "说明该结论并非全部原因。",
         ),

@@ -47,10 +47,10 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "warn.partial.title": "运行未完成",
         "warn.partial": "运行提前结束（{note}）。已完成的 {passes} 次前向数据完整，"
         "其余部分不作估计。",
-        "card.speed": "{rate} tok/s，访存上限 {ceiling}",
+        "card.speed": "{rate} tok/s，上限 {ceiling}",
         "card.compile": "其中编译 {ms} ms",
         "card.load": "模型加载",
-        "card.rss": "加载后常驻内存 {rss}",
+        "card.rss": "加载后常驻内存 {rss}，其中文件映射 {file}",
         "card.recorder": "记录器开销",
         "card.overhead": "占一次热态 prefill（记录器自身计时）",
         "key.pass": "前向类型",
@@ -61,11 +61,11 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "key.interval": "中位数的 95% 置信区间 (ms)",
         "key.rate": "tok/s",
         "key.bytes": "单次前向访存量",
-        "key.ceiling": "访存上限 (tok/s)",
+        "key.ceiling": "上限 (tok/s)",
         "key.of_ceiling": "达到上限的比例",
-        "key.note": "访存上限 = token 数 /（单次前向的模型字节数 / {roof} GB/s），"
-        "分母中的带宽是本次运行期间实测的最高 DRAM 读带宽。若数据常驻缓存，"
-        "实际速度可以超过该上限。",
+        "key.note": "上限取两者中较低的一个：token 数 /（单次前向的模型字节数 / {roof} GB/s，"
+        "即本次运行期间实测的最高 DRAM 读带宽）；对 float32 的 PyTorch 运行，"
+        "还有 token 数 /（单次前向的 OPs / {fp32} GOPS）。若数据常驻缓存，实际速度可以超过前者。",
         "setup.what": "运行环境",
         "setup.value": "取值",
         "setup.model": "模型",
@@ -227,7 +227,10 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "trials.measured": "实测 (ms)",
         "trials.predicted_gain": "预测加速比",
         "trials.measured_gain": "实测加速比",
-        "trials.note": "加速比 = 启用前耗时 / 启用后耗时。",
+        "trials.faults": "缺页次数",
+        "trials.note": "给出两次运行各自的中位数、P10 至 P90 以及单次前向缺页次数的中位数。"
+        "加速比 = 启用前耗时 / 启用后耗时；预测值 = 启用前耗时减去该结论的影响。"
+        "两次运行先后进行，并非交替执行。",
         "dissect.title": "算子内部拆解",
         "dissect.intro": "取单个算子自身的权重与输入，在前向之外对其各步骤分别计时，"
         "各步骤交替执行。",

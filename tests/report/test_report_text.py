@@ -53,6 +53,32 @@ def test_no_placeholder_is_left(bundle: Path, name: str) -> None:
     assert "nan" not in re.findall(r"[a-z]+", text)
 
 
+@pytest.mark.parametrize(
+    ("lang", "one", "many"),
+    [
+        ("en", "a single pass; tokens: 3;", "median of 3 passes;"),
+        ("zh", "仅一次前向（3 ", "3 次前向"),
+    ],
+)
+def test_one_pass_is_not_called_a_median(lang: str, one: str, many: str) -> None:
+    alone = rendered(build_profile(repeat=1, decode=0), lang)
+    assert one in alone and many not in alone
+    assert many in rendered(build_profile(repeat=3, decode=0), lang)
+
+
+@pytest.mark.parametrize(
+    ("lang", "made", "read"),
+    [("en", "the first weight drawn", "start of reading"), ("zh", "开始生成合成权重", "开始读取")],
+)
+def test_synthetic_weights_are_made_and_not_read(lang: str, made: str, read: str) -> None:
+    synthetic = build_profile(repeat=1, decode=0)
+    real = dataclasses.replace(
+        synthetic, model=dataclasses.replace(synthetic.model, synthetic=False, seed=None)
+    )
+    assert made in rendered(synthetic, lang) and read not in rendered(synthetic, lang)
+    assert read in rendered(real, lang) and made not in rendered(real, lang)
+
+
 @pytest.mark.parametrize("stage", ["prefill", "decode"])
 def test_operator_rows_add_up_to_the_wall(profile: Profile, stage: str) -> None:
     heading = {"prefill": "### 4.1", "decode": "### 4.2"}[stage]

@@ -18,6 +18,11 @@ def pass_name(words: Words, stage: Stage, state: State) -> str:
     return words(f"pass.{stage}.{state}")
 
 
+def some(count: int, key: str) -> str:
+    """The key of the text for `count` of something: one has a text of its own."""
+    return f"{key}.one" if count == 1 else key
+
+
 def interval(low: float, high: float) -> str:
     """Two bounds in ms."""
     return f"{q.ms(low)} – {q.ms(high)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from trine.profiling.analysis import OperatorRow, StageTable
 from trine.profiling.profile import STAGES
 from trine.report import quantity as q
-from trine.report.content.common import interval, pass_bytes, pass_name, picture
+from trine.report.content.common import interval, pass_bytes, pass_name, picture, some
 from trine.report.document import (
     Block,
     Bullets,
@@ -72,7 +72,8 @@ def operator_table(facts: Facts, words: Words, found: StageTable) -> Table:
         rows.append(_remainder(label, value, found))
     rows.append(_wall(words, found))
     columns = [words(f"operators.{name}") for name in _COLUMNS]
-    note = words("operators.note", passes=q.count(found.passes))
+    passes = words(some(found.passes, "operators.passes"), passes=q.count(found.passes))
+    note = words("operators.note", passes=passes)
     return table(columns, rows, note=note)
 
 

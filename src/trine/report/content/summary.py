@@ -5,7 +5,7 @@ from __future__ import annotations
 from trine.profiling.analysis import StageTable
 from trine.profiling.profile import STAGES, Model
 from trine.report import quantity as q
-from trine.report.content.common import pass_name, tokens_per_second
+from trine.report.content.common import pass_name, some, tokens_per_second
 from trine.report.document import (
     Block,
     Bullets,
@@ -47,8 +47,10 @@ def blocks(facts: Facts, words: Words) -> list[Block]:
 def _totals(facts: Facts, words: Words) -> Table:
     model = facts.profile.model
     peak = max((p.rss_bytes for p in facts.profile.passes), default=model.rss_after_load_bytes)
+    made = ".synthetic" if model.synthetic else ""
+    load = words(f"total.load.note{made}")
     rows = [
-        Row([words("total.load"), q.seconds(model.load_seconds), words("total.load.note")]),
+        Row([words("total.load"), q.seconds(model.load_seconds), load]),
         Row(
             [
                 words("total.memory"),
@@ -77,7 +79,7 @@ def _totals(facts: Facts, words: Words) -> Table:
 
 def _stage_row(words: Words, found: StageTable) -> Row:
     note = words(
-        "total.pass.note",
+        some(found.passes, "total.pass.note"),
         rate=q.rate(tokens_per_second(found)),
         passes=q.count(found.passes),
         tokens=q.count(found.tokens),

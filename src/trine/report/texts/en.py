@@ -201,7 +201,9 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "operators.bound": "Bound by",
         "operators.faults": "Minor faults",
         "operators.rss": "RSS change",
-        "operators.note": "Medians of {passes} passes. Bases: “of wall” is of the median wall time "
+        "operators.passes": "Medians of {passes} passes.",
+        "operators.passes.one": "Figures of a single pass.",
+        "operators.note": "{passes} Bases: “of wall” is of the median wall time "
         "of the pass, “of OPs” of all OPs of the pass, “of roof” of the rate that is attainable at "
         "the operator's intensity and the memory level its data come from, as measured here. "
         "OPs, GB/s, faults and RSS change are of one pass; bytes are modelled (appendix). Bound by "
@@ -302,11 +304,13 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "total.meaning": "Meaning",
         "total.load": "model load",
         "total.load.note": "from the start of reading to a model that can run",
+        "total.load.note.synthetic": "from the first weight drawn to a model that can run",
         "total.memory": "memory after load",
         "total.memory.note": "resident set; {before} before loading, {weights} of it weights",
         "total.peak": "largest resident set",
         "total.peak.note": "at the end of any pass",
-        "total.pass.note": "median of {passes} passes of {tokens} tokens, {rate} tok/s",
+        "total.pass.note": "median of {passes} passes; tokens of each: {tokens}; {rate} tok/s",
+        "total.pass.note.one": "a single pass; tokens: {tokens}; {rate} tok/s",
         "total.layer": "one layer, warm prefill",
         "total.layer.note": "mean over layer 1 and up, {n} layers",
         "total.share": "{block}, {name}",

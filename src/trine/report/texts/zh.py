@@ -192,7 +192,9 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "operators.bound": "受限于",
         "operators.faults": "次缺页",
         "operators.rss": "RSS 变化",
-        "operators.note": "数值为 {passes} 次前向的中位数。各比例的基数："
+        "operators.passes": "数值为 {passes} 次前向的中位数。",
+        "operators.passes.one": "数值来自单次前向。",
+        "operators.note": "{passes}各比例的基数："
         "“占总时间”以该前向总时间的中位数为基数，“占总 OPs”以该前向的全部 OPs 为基数，"
         "“达到上限”以算子在其计算强度和数据所在存储层级下的实测可达速率为基数。OPs、GB/s、"
         "缺页与 RSS 变化均按单次前向计，字节数为模型值（见附录）。受限于固定开销："
@@ -288,11 +290,13 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "total.meaning": "说明",
         "total.load": "模型加载时间",
         "total.load.note": "从开始读取到模型可以运行",
+        "total.load.note.synthetic": "从开始生成合成权重到模型可以运行",
         "total.memory": "加载后内存",
         "total.memory.note": "常驻内存；加载前为 {before}，其中权重 {weights}",
         "total.peak": "最大常驻内存",
         "total.peak.note": "各次前向结束时的最大值",
         "total.pass.note": "{passes} 次前向（每次 {tokens} 个 token）的中位数，{rate} tok/s",
+        "total.pass.note.one": "仅一次前向（{tokens} 个 token），{rate} tok/s",
         "total.layer": "热态 prefill 单层耗时",
         "total.layer.note": "从第 1 层起，{n} 层的平均值",
         "total.share": "{block}，{name}",

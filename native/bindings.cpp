@@ -6,6 +6,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include "bindings.h"
 #include "dispatch.h"
 #include "isa/ops.h"
 #include "probe.h"
@@ -41,4 +42,7 @@ NB_MODULE(_native, module) {
              without_gil());
   module.def("probe_fp32", &trine::probe_fp32, "isa"_a, "threads"_a, "steps"_a, "passes"_a,
              without_gil());
+
+  trine::bind_kernels(module);
+  trine::bind_engine(module);
 }

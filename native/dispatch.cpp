@@ -22,7 +22,10 @@ struct Implementation {
 #if defined(__x86_64__)
 // The builtin asks the operating system too (XGETBV): registers that it does not save are not
 // there.
-bool claims_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+bool claims_avx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("f16c");
+}
 bool claims_avx_vnni() { return claims_avx2() && __builtin_cpu_supports("avxvnni"); }
 bool claims_avx512bw() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");

@@ -26,16 +26,104 @@ struct Avx512Bw {
   static void store_words(std::uint64_t* out, Words words) { _mm512_storeu_si512(out, words); }
 
   static Bytes load_bytes(const void* at) { return _mm512_loadu_si512(at); }
-  // See Avx2::dot: the general form, which a ternary kernel may pass.
   static Sums dot(Sums sums, Bytes left, Bytes right) {
     const __m512i pairs = _mm512_maddubs_epi16(left, right);
     return _mm512_add_epi32(sums, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
   }
   static void store_sums(std::int32_t* out, Sums sums) { _mm512_storeu_si512(out, sums); }
+  static Bytes and_bytes(Bytes bytes, int mask) {
+    return _mm512_and_si512(bytes, _mm512_set1_epi8(static_cast<char>(mask)));
+  }
+  static Sums load_sums(const std::int32_t* at) { return _mm512_loadu_si512(at); }
+  static Sums add_sums(Sums a, Sums b) { return _mm512_add_epi32(a, b); }
+  static Sums sub_sums(Sums a, Sums b) { return _mm512_sub_epi32(a, b); }
+  template <int kBits>
+  static Sums shift_sums(Sums sums) {
+    return _mm512_srai_epi32(sums, kBits);
+  }
+
+  static constexpr std::size_t kRows = 16;
+  static void store_bytes(void* at, Bytes bytes) { _mm512_storeu_si512(at, bytes); }
+  static Bytes broadcast(const std::int8_t* four) {
+    std::int32_t word;
+    __builtin_memcpy(&word, four, sizeof word);
+    return _mm512_set1_epi32(word);
+  }
+
+  static constexpr int kSumRegisters = 24;  // of 32
+
+  // As in Avx2, where the bounds are derived.
+  using Acc = __m512i;
+  static Acc mac(Acc acc, Bytes left_unsigned, Bytes right_signed) {
+    return _mm512_add_epi16(acc, _mm512_maddubs_epi16(left_unsigned, right_signed));
+  }
+  static Sums widen(Acc acc) { return _mm512_madd_epi16(acc, _mm512_set1_epi16(1)); }
+
+  static constexpr int kGroups = 2;
+  static constexpr int kGroup[4] = {0, 1, 0, 1};
+  static constexpr int kGroupShift[kGroups] = {0, 2};
+  static constexpr std::size_t kBlockLines = 8;
+  static void planes(Bytes bytes, Bytes* out) {
+    const __m512i high = _mm512_srli_epi16(bytes, 4);
+    out[0] = and_bytes(bytes, 0x03);
+    out[1] = and_bytes(bytes, 0x0C);
+    out[2] = and_bytes(high, 0x03);
+    out[3] = and_bytes(high, 0x0C);
+  }
+
+  static constexpr bool kTelescope = false;
+  static constexpr Form kDigits = Form::kBiasedTrits;
+  static constexpr std::size_t kBlockLines3 = 12;
+  static Bytes triple(Bytes bytes) {
+    return _mm512_add_epi8(bytes, _mm512_add_epi8(bytes, bytes));
+  }
+  static Bytes begin_digits(Bytes bytes) { return bytes; }
+  static Bytes digit(Bytes rest) {
+    const __mmask64 low = _mm512_cmplt_epu8_mask(rest, _mm512_set1_epi8(86));
+    const __mmask64 high = _mm512_cmpgt_epu8_mask(rest, _mm512_set1_epi8(static_cast<char>(170)));
+    return _mm512_sub_epi8(_mm512_movm_epi8(low), _mm512_movm_epi8(high));
+  }
+
+  // 24 registers of sums, 1 of weights; activations come with the load.
+  static constexpr int kGemmTiles = 2;
+  static constexpr int kGemmTokens = 12;
+  static constexpr std::size_t kGemmSteps = 64;
+  static void code_planes(Bytes bytes, Bytes* out) {
+    out[0] = and_bytes(bytes, 0x03);
+    out[1] = and_bytes(_mm512_srli_epi16(bytes, 2), 0x03);
+    out[2] = and_bytes(_mm512_srli_epi16(bytes, 4), 0x03);
+    out[3] = and_bytes(_mm512_srli_epi16(bytes, 6), 0x03);
+  }
+  static Bytes code_digit(Bytes rest) {
+    return _mm512_add_epi8(digit(rest), _mm512_set1_epi8(1));
+  }
 
   static Floats load_floats(const float* at) { return _mm512_loadu_ps(at); }
   static void store_floats(float* out, Floats values) { _mm512_storeu_ps(out, values); }
   static Floats fma(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
+
+  static Floats set_floats(float value) { return _mm512_set1_ps(value); }
+  static Floats load_half(const std::uint16_t* at) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)));
+  }
+  static void store_half(std::uint16_t* out, Floats values) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out),
+                        _mm512_cvtps_ph(values, _MM_FROUND_TO_NEAREST_INT));
+  }
+  template <Float kType>
+  static Floats load_element(const void* at) {
+    if constexpr (kType == kF32) return load_floats(static_cast<const float*>(at));
+    if constexpr (kType == kF16) return load_half(static_cast<const std::uint16_t*>(at));
+    const __m256i halves = _mm256_loadu_si256(static_cast<const __m256i*>(at));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+  }
+
+  static constexpr std::size_t kRowStep = 32;
+  static Sums mac_row(Sums sums, const std::int8_t* row, const std::int16_t* hidden) {
+    const __m512i wide =
+        _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(row)));
+    return _mm512_add_epi32(sums, _mm512_madd_epi16(wide, load_bytes(hidden)));
+  }
 
   static Bytes hide(Bytes bytes) {
     asm("" : "+v"(bytes));

@@ -11,7 +11,9 @@
 //   kDotChains, kFmaChains                           independent accumulators: latency x issue rate
 #pragma once
 
+#include "isa/decoder.h"
 #include "isa/ops.h"
+#include "isa/ternary.h"
 
 namespace trine {
 namespace {
@@ -98,17 +100,26 @@ Work int8_peak(std::int64_t steps) {
   auto left = V::load_bytes(left_bytes);
   auto right = V::load_bytes(right_bytes);
   right = V::hide(right);  // else the scalar path multiplies by constants it knows
-  typename V::Sums chain[V::kDotChains] = {};
+  typename V::Sums sums[V::kDotChains] = {};
 
-  for (std::int64_t step = 0; step < steps; ++step) {
-    for (auto& c : chain) {
-      left = V::hide(left);  // else the products are the same every time and leave the loop
-      c = V::hide(V::dot(c, left, right));  // else gcc 12 keeps the sums on the stack
+  // As the ternary kernels do it: an accumulator as narrow as the operands allow, widened in time.
+  constexpr auto kBlock = static_cast<std::int64_t>(V::kGemmSteps);
+  for (std::int64_t first = 0; first < steps; first += kBlock) {
+    const std::int64_t end = first + kBlock < steps ? first + kBlock : steps;
+    typename V::Acc chain[V::kDotChains] = {};
+    for (std::int64_t step = first; step < end; ++step) {
+      for (auto& c : chain) {
+        left = V::hide(left);    // else the products are the same every time and leave the loop
+        c = V::mac(c, left, right);
+      }
+    }
+    for (std::size_t i = 0; i < V::kDotChains; ++i) {
+      sums[i] = V::add_sums(sums[i], V::widen(chain[i]));
     }
   }
 
   Work work{steps * static_cast<std::int64_t>(V::kDotChains * V::kDotBytes * 2), 0};
-  for (const auto& c : chain) work.total += sum_lanes<V>(c);
+  for (const auto& s : sums) work.total += sum_lanes<V>(s);
   return work;
 }
 
@@ -144,6 +155,8 @@ constexpr Ops kOps = {
     fma_fp32<V>,
     int8_peak<V>,
     fp32_peak<V>,
+    kTernaryOps<V>,
+    kDecoderOps<V>,
 };
 
 }  // namespace

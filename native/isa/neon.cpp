@@ -29,10 +29,81 @@ struct NeonDotprod {
   static Bytes load_bytes(const std::uint8_t* at) { return vreinterpretq_s8_u8(vld1q_u8(at)); }
   static Sums dot(Sums sums, Bytes left, Bytes right) { return vdotq_s32(sums, left, right); }
   static void store_sums(std::int32_t* out, Sums sums) { vst1q_s32(out, sums); }
+  static Sums load_sums(const std::int32_t* at) { return vld1q_s32(at); }
+  static Sums add_sums(Sums a, Sums b) { return vaddq_s32(a, b); }
+  static Sums sub_sums(Sums a, Sums b) { return vsubq_s32(a, b); }
+
+  static constexpr std::size_t kRows = 4;
+  static void store_bytes(std::uint8_t* at, Bytes bytes) {
+    vst1q_u8(at, vreinterpretq_u8_s8(bytes));
+  }
+  static Bytes broadcast(const std::int8_t* four) {
+    std::int32_t word;
+    __builtin_memcpy(&word, four, sizeof word);
+    return vreinterpretq_s8_s32(vdupq_n_s32(word));
+  }
+
+  static constexpr int kSumRegisters = 16;  // of 32
+
+  using Acc = int32x4_t;
+  static Acc mac(Acc acc, Bytes left, Bytes right) { return hide(vdotq_s32(acc, left, right)); }
+  static Sums widen(Acc acc) { return acc; }
+
+  static constexpr int kGroups = 1;
+  static constexpr int kGroup[4] = {0, 0, 0, 0};
+  static constexpr std::size_t kBlockLines = std::size_t{1} << 14;
+  static void planes(Bytes bytes, Bytes* out) { code_planes(bytes, out); }
+
+  static constexpr bool kTelescope = false;
+  static constexpr Form kDigits = Form::kTrits;
+  static constexpr std::size_t kBlockLines3 = std::size_t{1} << 14;
+  static Bytes begin_digits(Bytes bytes) { return bytes; }
+  static Bytes triple(Bytes rest) { return vaddq_s8(rest, vaddq_s8(rest, rest)); }
+  static Bytes digit(Bytes rest) {
+    const uint8x16_t bytes = vreinterpretq_u8_s8(rest);
+    const uint8x16_t low = vcltq_u8(bytes, vdupq_n_u8(86));
+    const uint8x16_t high = vcgtq_u8(bytes, vdupq_n_u8(170));
+    return vreinterpretq_s8_u8(vsubq_u8(low, high));
+  }
+
+  // 4 registers of weights, 24 of sums, 1 of activations.
+  static constexpr int kGemmTiles = 1;
+  static constexpr int kGemmTokens = 6;
+  static constexpr std::size_t kGemmSteps = 256;
+  static void code_planes(Bytes bytes, Bytes* out) {
+    const uint8x16_t packed = vreinterpretq_u8_s8(bytes);
+    const uint8x16_t mask = vdupq_n_u8(3);
+    out[0] = vreinterpretq_s8_u8(vandq_u8(packed, mask));
+    out[1] = vreinterpretq_s8_u8(vandq_u8(vshrq_n_u8(packed, 2), mask));
+    out[2] = vreinterpretq_s8_u8(vandq_u8(vshrq_n_u8(packed, 4), mask));
+    out[3] = vreinterpretq_s8_u8(vshrq_n_u8(packed, 6));
+  }
+  static Bytes code_digit(Bytes rest) { return vaddq_s8(digit(rest), vdupq_n_s8(1)); }
 
   static Floats load_floats(const float* at) { return vld1q_f32(at); }
   static void store_floats(float* out, Floats values) { vst1q_f32(out, values); }
   static Floats fma(Floats a, Floats b, Floats c) { return vfmaq_f32(c, a, b); }
+
+  static Floats set_floats(float value) { return vdupq_n_f32(value); }
+  static Floats load_half(const std::uint16_t* at) {
+    return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(at)));
+  }
+  static void store_half(std::uint16_t* out, Floats values) {
+    vst1_u16(out, vreinterpret_u16_f16(vcvt_f16_f32(values)));
+  }
+  template <Float kType>
+  static Floats load_element(const void* at) {
+    if constexpr (kType == kF32) return load_floats(static_cast<const float*>(at));
+    if constexpr (kType == kF16) return load_half(static_cast<const std::uint16_t*>(at));
+    return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(static_cast<const std::uint16_t*>(at)), 16));
+  }
+
+  static constexpr std::size_t kRowStep = 8;
+  static Sums mac_row(Sums sums, const std::int8_t* row, const std::int16_t* hidden) {
+    const int16x8_t wide = vmovl_s8(vld1_s8(row));
+    const int16x8_t with = vld1q_s16(hidden);
+    return vmlal_high_s16(vmlal_s16(sums, vget_low_s16(wide), vget_low_s16(with)), wide, with);
+  }
 
   static Bytes hide(Bytes bytes) {
     asm("" : "+w"(bytes));

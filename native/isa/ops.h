@@ -27,6 +27,125 @@ struct Work {
   std::int64_t total;
 };
 
+// The packed layouts of src/trine/ternary/tiles.py; the values index TernaryOps.
+enum Code { kTwoBit = 0, kBase3 = 1 };
+inline constexpr int kCodes = 2;
+
+inline constexpr std::size_t kTileRows = 16;
+inline constexpr std::size_t kLaneBytes = 4;
+inline constexpr std::size_t kLineBytes = kTileRows * kLaneBytes;
+inline constexpr std::size_t kLineK[kCodes] = {16, 20};  // trits of one row in a line
+
+// Int8 activations of up to kGemvTokens tokens, `stride` bytes apart, zero beyond K up to a whole
+// line.
+struct Activations {
+  const std::int8_t* codes;    // q in -128..127
+  const std::uint8_t* biased;  // q + 128, for instructions whose activations are unsigned
+  const std::int32_t* sums;    // of q, per token
+  std::size_t stride;
+  int tokens;
+};
+
+inline constexpr int kGemvTokens = 4;
+
+// Ternary dot products. Sums are exact int32; the legal K is at most kMaxK.
+struct TernaryOps {
+  // out[token * out_stride + row] = dot product of each row of `count` tiles of `lines` lines.
+  // `row_sums` are the sums of the trits of each row.
+  void (*gemv[kCodes])(const std::uint8_t* tiles, std::size_t count, std::size_t lines,
+                       const std::int32_t* row_sums, const Activations& activations,
+                       std::int32_t* out, std::size_t out_stride);
+
+  // The GEMM works on `gemm_tiles` tiles at once, unpacked to a byte per trit:
+  // codes[step][tile][row][4] with trit + 1 of k = 4 * step .. 4 * step + 3.
+  int gemm_tiles;
+  void (*unpack[kCodes])(const std::uint8_t* tile, std::size_t lines, std::uint8_t* codes);
+
+  // It takes tokens in groups of `gemm_tokens`, whose activations stand as panel[step][token][4],
+  // and at most `gemm_steps` steps, which keep their weights in the L1 cache.
+  // sums[token][gemm_tiles * kTileRows] += code times activation: the caller subtracts the sum of
+  // the token's activations.
+  int gemm_tokens;
+  std::size_t gemm_steps;
+  void (*gemm)(const std::uint8_t* codes, std::size_t steps, const std::int8_t* panel,
+               std::int32_t* sums);
+};
+
+// 3 * 255 * 128 * K < 2^31, the telescoped base 3 sums being the largest intermediate values.
+inline constexpr std::size_t kMaxK = 21900;
+
+// The float operators of the decoder. Lengths are in elements; nothing needs padding or alignment
+// unless it is said.
+enum Float { kF32 = 0, kBf16 = 1, kF16 = 2 };
+inline constexpr int kFloatTypes = 3;
+inline constexpr std::size_t kFloatBytes[kFloatTypes] = {4, 2, 2};
+
+// Keys stand in blocks: a block of the key cache is [head_dim][kBlockKeys], of the value cache
+// [kBlockKeys][head_dim].
+inline constexpr std::size_t kBlockKeys = 32;
+
+// Rows that one call of `attend` takes: query heads of some tokens that share a KV head.
+inline constexpr std::size_t kAttendRows = 32;
+
+// What a KV cache holds. With int8, element = code * scale[key].
+enum Cache { kCacheF32 = 0, kCacheF16 = 1, kCacheInt8 = 2 };
+inline constexpr int kCaches = 3;
+inline constexpr std::size_t kCacheBytes[kCaches] = {4, 2, 1};
+
+struct AttendBlocks {
+  const void* keys;  // of one KV head, all blocks
+  const void* values;
+  const float* key_scales;  // [positions], int8 only
+  const float* value_scales;
+  std::size_t head_dim;
+  std::size_t positions;  // keys that any row may see
+};
+
+struct DecoderOps {
+  // out[i] = (float) from[i]
+  void (*widen[kFloatTypes])(const void* from, std::size_t n, float* out);
+
+  // y = weight * (x / sqrt(mean(x^2) + eps)), in float32.
+  void (*rms_norm)(const float* x, const float* weight, std::size_t n, float eps, float* y);
+
+  // q = round_half_even(y * s) clipped to int8 with s = 127 / max(max|y|, 1e-5), which is returned;
+  // NaN, and every code 0, when y holds a NaN or an infinity.
+  float (*quantise)(const float* y, std::size_t n, std::int8_t* q);
+
+  // out = sums * weight_scale / s, and the same added to out.
+  void (*dequantise)(const std::int32_t* sums, std::size_t n, float weight_scale, float s,
+                     float* out);
+  void (*dequantise_add)(const std::int32_t* sums, std::size_t n, float weight_scale, float s,
+                         float* out);
+  // relu(gate)^2 * up, both dequantised.
+  void (*dequantise_gate)(const std::int32_t* gate, const std::int32_t* up, std::size_t n,
+                          float gate_scale, float up_scale, float s, float* out);
+
+  // Rotates the halves of a head against each other: cos and sin have half elements.
+  void (*rope)(float* head, const float* cos, const float* sin, std::size_t half);
+
+  // Cache of one position of one head: a key at stride kBlockKeys, a value at stride 1. Returns
+  // the scale of int8, 1 otherwise.
+  float (*store_cache[kCaches])(const float* from, std::size_t n, void* to, std::size_t stride);
+
+  // Softmax attention of `rows` queries [rows][head_dim], already divided by sqrt(head_dim), over
+  // the keys 0 .. visible[row] - 1 each (at least 1), in one pass: out[rows][head_dim].
+  // `scratch` has attend_scratch(head_dim) floats.
+  void (*attend[kCaches])(const AttendBlocks& blocks, const float* queries, std::size_t rows,
+                    const std::size_t* visible, float* scratch, float* out);
+
+  // Dot products of a row of the lm_head with the hidden state: float rows exactly widened and
+  // added in float32, int8 rows with 16-bit hidden states in int32.
+  float (*dot_float[kFloatTypes])(const void* row, const float* hidden, std::size_t n);
+  std::int32_t (*dot_rows)(const std::int8_t* row, const std::int16_t* hidden, std::size_t n);
+};
+
+// Floats of scratch for `attend`.
+constexpr std::size_t attend_scratch(std::size_t head_dim) {
+  const std::size_t padded = (head_dim + 63) / 64 * 64;
+  return 2 * kBlockKeys * padded + kAttendRows * (2 * padded + kBlockKeys) + 64;
+}
+
 struct Ops {
   // Sum of the buffer's 64-bit words modulo 2^64, each read once; the same by every pattern.
   std::uint64_t (*sum_words[kReadPatterns])(const std::uint8_t* data, std::size_t bytes);
@@ -42,6 +161,9 @@ struct Ops {
   // int8 operands repeat left = (1, 2, 3, 4), right = (-5, 6, -7, 8); fp32 operands are 1.
   Work (*int8_peak)(std::int64_t steps);
   Work (*fp32_peak)(std::int64_t steps);
+
+  TernaryOps ternary;
+  DecoderOps decoder;
 };
 
 // Above this many steps a float accumulator (24-bit mantissa) stops counting exactly.

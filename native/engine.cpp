@@ -1,0 +1,390 @@
+#include "engine.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <stdexcept>
+#include <string>
+
+namespace trine {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Ctrl-C must be seen within 100 ms; a check takes a microsecond.
+constexpr std::chrono::milliseconds kStopInterval{20};
+
+std::int64_t now() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace
+
+Engine::Worker::Worker(const Ops& ops, const Weights& weights)
+    : scratch(ops, weights.widest_k()),
+      attention(attend_scratch(weights.geometry().head_dim)),
+      queries(kAttendRows * weights.geometry().head_dim),
+      mixed(kAttendRows * weights.geometry().head_dim),
+      normed(weights.widest_k()) {}
+
+Engine::Engine(const Ops& ops, const Weights& weights, Pool& pool, const Table& embedding,
+               const float* cos, const float* sin, std::size_t positions, std::size_t max_rows)
+    : ops_(ops),
+      weights_(weights),
+      pool_(pool),
+      embedding_(embedding),
+      cos_(cos),
+      sin_(sin),
+      positions_(positions),
+      max_rows_(max_rows),
+      quantised_(ops, 1, 1) {
+  if (embedding.columns != weights.geometry().hidden) {
+    throw std::invalid_argument("the embedding has another width than the decoder");
+  }
+  for (int worker = 0; worker < pool.threads(); ++worker) workers_.emplace_back(ops, weights);
+}
+
+std::size_t Engine::workspace_bytes() const {
+  const Geometry& g = weights_.geometry();
+  const std::size_t qkv = weights_.value_row() + round_up(g.key_rows(), kTileRows);
+  return room_ * (sizeof(float) * (g.hidden + qkv + g.query_rows() + g.ffn) +
+                  3 * weights_.widest_k());
+}
+
+void Engine::grow(std::size_t rows) {
+  if (rows <= room_) return;
+  const Geometry& g = weights_.geometry();
+  const std::size_t qkv = weights_.value_row() + round_up(g.key_rows(), kTileRows);
+  room_ = 0;  // nothing is left half grown when memory runs out
+  x_ = AlignedArray<float>(rows * g.hidden);
+  qkv_ = AlignedArray<float>(rows * qkv);
+  mixed_ = AlignedArray<float>(rows * g.query_rows());
+  inner_ = AlignedArray<float>(rows * g.ffn);
+  quantised_ = QuantisedTokens(ops_, rows, weights_.widest_k());
+  room_ = rows;
+}
+
+void Engine::plan(const std::vector<Run>& runs) {
+  const Geometry& g = weights_.geometry();
+  const std::size_t span_tokens = kAttendRows / (g.heads / g.kv_heads);
+  rows_.clear();
+  spans_.clear();
+  for (std::size_t r = 0; r < runs.size(); ++r) {
+    const Run& run = runs[r];
+    for (std::size_t other = 0; other < r; ++other) {
+      if (runs[other].cache == run.cache) throw std::invalid_argument("a session is given twice");
+    }
+    if (run.count == 0) throw std::invalid_argument("there are no tokens");
+    if (run.cache->length + run.count > run.cache->capacity() ||
+        run.cache->length + run.count > positions_) {
+      throw std::invalid_argument(
+          "the KV cache is full: it holds " + std::to_string(run.cache->length) + " of " +
+          std::to_string(std::min(run.cache->capacity(), positions_)) + " positions, and " +
+          std::to_string(run.count) + " more are asked for");
+    }
+    for (std::size_t i = 0; i < run.count; ++i) {
+      const std::int64_t token = run.tokens[i];
+      if (token < 0 || static_cast<std::size_t>(token) >= embedding_.count) {
+        throw std::invalid_argument("token " + std::to_string(token) +
+                                    " is outside the vocabulary of " +
+                                    std::to_string(embedding_.count));
+      }
+      if (i % span_tokens == 0) {
+        spans_.push_back({rows_.size(), std::min(span_tokens, run.count - i)});
+      }
+      rows_.push_back({run.cache, run.cache->length + i, token});
+    }
+  }
+  if (rows_.empty()) throw std::invalid_argument("there are no tokens");
+  if (rows_.size() > max_rows_) {
+    throw std::invalid_argument("a pass takes at most " + std::to_string(max_rows_) + " tokens");
+  }
+}
+
+// One forward pass as every worker runs it: phases, each followed by a barrier.
+class Engine::Pass {
+ public:
+  Pass(Engine& engine, float* hidden, const Watch& watch)
+      : engine_(engine),
+        ops_(engine.ops_),
+        decoder_(engine.ops_.decoder),
+        weights_(engine.weights_),
+        geometry_(engine.weights_.geometry()),
+        rows_(engine.rows_),
+        count_(engine.rows_.size()),
+        key_row_(weights_.key_row()),
+        value_row_(weights_.value_row()),
+        qkv_width_(value_row_ + round_up(geometry_.key_rows(), kTileRows)),
+        hidden_(hidden),
+        watch_(watch),
+        last_stop_(Clock::now()) {
+    if (watch.tap) engine.normed_ = AlignedArray<float>(count_ * weights_.widest_k());
+  }
+
+  bool stopped() const { return stopped_; }
+
+  void work(int worker) {
+    std::size_t phase = 0;
+    embed(worker, phase);
+    for (std::size_t layer = 0; layer < geometry_.layers; ++layer) {
+      attend(worker, phase, layer);
+      feed_forward(worker, phase, layer);
+      if (stopped_) return;
+    }
+    finish(worker, phase);
+  }
+
+ private:
+  // Runs body(items) on every worker, waits for all, and lets worker 0 keep the books.
+  template <class Body>
+  void run(int worker, std::size_t& phase, Step step, int layer, const Body& body) {
+    const std::int64_t begin = worker == 0 && watch_.events != nullptr ? now() : 0;
+    body(items_[phase % 3]);
+    if (worker == 0) {
+      // The phase before last is the one that nobody can be in any more.
+      items_[(phase + 1) % 3].reset();
+      if (layer >= 0) ask_to_stop();
+    }
+    ++phase;
+    engine_.pool_.barrier();
+    if (worker == 0 && watch_.events != nullptr) watch_.events->push_back({step, layer, begin, now()});
+  }
+
+  // Read by the others behind the barrier, at the end of a layer.
+  void ask_to_stop() {
+    if (!watch_.stop || stop_next_ || Clock::now() - last_stop_ < kStopInterval) return;
+    last_stop_ = Clock::now();
+    stop_next_ = watch_.stop();
+  }
+
+  void tap(int worker, Step step, int layer, const float* data, std::size_t columns,
+           const float* scales) {
+    if (!watch_.tap) return;
+    if (worker == 0) watch_.tap(step, layer, data, count_, columns, scales);
+    engine_.pool_.barrier();
+  }
+
+  // Tokens that one item of a norm takes: whole groups of the GEMM, whose panel they fill.
+  std::size_t norm_group() const {
+    return engine_.quantised_.uses_gemm() ? static_cast<std::size_t>(ops_.ternary.gemm_tokens) : 1;
+  }
+
+  void embed(int worker, std::size_t& phase) {
+    run(worker, phase, kEmbed, -1, [&](Items& items) {
+      for (std::size_t row = items.take(); row < count_; row = items.take()) {
+        decoder_.widen[engine_.embedding_.type](
+            engine_.embedding_.row(static_cast<std::size_t>(rows_[row].token)), geometry_.hidden,
+            engine_.x_.data() + row * geometry_.hidden);
+      }
+    });
+    tap(worker, kEmbed, -1, engine_.x_.data(), geometry_.hidden, nullptr);
+  }
+
+  // Norm and quantisation of `from` [rows][n], the input of the next multiplication.
+  void norm(int worker, std::size_t& phase, Step step, std::size_t layer, Norm which,
+            const float* from, std::size_t n) {
+    QuantisedTokens& quantised = engine_.quantised_;
+    if (worker == 0) quantised.begin(weights_.code(), count_, n);
+    engine_.pool_.barrier();
+    const std::size_t group = norm_group();
+    float* normed = engine_.workers_[static_cast<std::size_t>(worker)].normed.data();
+    run(worker, phase, step, static_cast<int>(layer), [&](Items& items) {
+      const std::size_t groups = (count_ + group - 1) / group;
+      for (std::size_t g = items.take(); g < groups; g = items.take()) {
+        for (std::size_t row = g * group; row < std::min(count_, (g + 1) * group); ++row) {
+          float* to = watch_.tap ? engine_.normed_.data() + row * n : normed;
+          decoder_.rms_norm(from + row * n, weights_.norm(layer, which), n,
+                            geometry_.rms_norm_eps, to);
+          *quantised.scale(row) = decoder_.quantise(to, n, quantised.codes(row));
+          quantised.finish(row);
+        }
+        if (quantised.uses_gemm()) quantised.arrange(g);
+      }
+    });
+    tap(worker, step, static_cast<int>(layer), engine_.normed_.data(), n, quantised.scales());
+  }
+
+  template <class Epilogue>
+  void multiply(int worker, std::size_t& phase, Step step, std::size_t layer, Fused fused,
+                const Epilogue& epilogue) {
+    const TernaryMatrix matrix = weights_.matrix(layer, fused);
+    const Multiplication product(ops_, matrix, engine_.quantised_);
+    run(worker, phase, step, static_cast<int>(layer), [&](Items& items) {
+      product.work(items, engine_.workers_[static_cast<std::size_t>(worker)].scratch, epilogue);
+    });
+  }
+
+  // out[token][row] = or += the dequantised sums of a block.
+  template <class Write>
+  void dequantise(const Block& block, const float* tile_scales, std::size_t columns, float* out,
+                  std::size_t out_stride, const Write& write) {
+    const float* scales = engine_.quantised_.scales();
+    const std::size_t first = block.first_tile * kTileRows;
+    for (std::size_t t = 0; t < block.tokens; ++t) {
+      const std::size_t token = block.first_token + t;
+      for (std::size_t tile = 0; tile < block.tiles;) {
+        // Neighbours with one scale are written together.
+        std::size_t end = tile + 1;
+        const float scale = tile_scales[block.first_tile + tile];
+        while (end < block.tiles && tile_scales[block.first_tile + end] == scale) ++end;
+        const std::size_t row = first + tile * kTileRows;
+        const std::size_t n = std::min((end - tile) * kTileRows, columns - row);
+        write(block.sums + t * block.stride + tile * kTileRows, n, scale, scales[token],
+              out + token * out_stride + row);
+        tile = end;
+      }
+    }
+  }
+
+  void attend(int worker, std::size_t& phase, std::size_t layer) {
+    const int number = static_cast<int>(layer);
+    const std::size_t dim = geometry_.head_dim;
+    float* const x = engine_.x_.data();
+    float* const qkv = engine_.qkv_.data();
+    norm(worker, phase, kInputNormStep, layer, kInputNorm, x, geometry_.hidden);
+    multiply(worker, phase, kQkvStep, layer, kQkv, [&](const Block& block) {
+      dequantise(block, weights_.tile_scales(layer, kQkv), qkv_width_, qkv, qkv_width_,
+                 decoder_.dequantise);
+    });
+    tap(worker, kQkvStep, number, qkv, qkv_width_, nullptr);
+
+    run(worker, phase, kRopeStep, number, [&](Items& items) {
+      for (std::size_t row = items.take(); row < count_; row = items.take()) {
+        rotate(row, layer, qkv + row * qkv_width_);
+      }
+    });
+    tap(worker, kRopeStep, number, qkv, qkv_width_, nullptr);
+
+    run(worker, phase, kAttentionStep, number, [&](Items& items) {
+      const std::size_t count = engine_.spans_.size() * geometry_.kv_heads;
+      for (std::size_t item = items.take(); item < count; item = items.take()) {
+        // The last spans see the most keys: they come first, so that the end is even.
+        const std::size_t span = engine_.spans_.size() - 1 - item / geometry_.kv_heads;
+        attend_span(worker, layer, engine_.spans_[span], item % geometry_.kv_heads);
+      }
+    });
+    tap(worker, kAttentionStep, number, engine_.mixed_.data(), geometry_.heads * dim, nullptr);
+
+    norm(worker, phase, kAttentionNormStep, layer, kAttentionNorm, engine_.mixed_.data(),
+         geometry_.query_rows());
+    multiply(worker, phase, kOutputStep, layer, kOutput, [&](const Block& block) {
+      dequantise(block, weights_.tile_scales(layer, kOutput), geometry_.hidden, x,
+                 geometry_.hidden, decoder_.dequantise_add);
+    });
+    tap(worker, kOutputStep, number, x, geometry_.hidden, nullptr);
+  }
+
+  void rotate(std::size_t row, std::size_t layer, float* qkv) {
+    const std::size_t dim = geometry_.head_dim;
+    const std::size_t half = dim / 2;
+    const Row& it = rows_[row];
+    const float* cos = engine_.cos_ + it.position * half;
+    const float* sin = engine_.sin_ + it.position * half;
+    for (std::size_t head = 0; head < geometry_.heads; ++head) {
+      decoder_.rope(qkv + head * dim, cos, sin, half);
+    }
+    for (std::size_t head = 0; head < geometry_.kv_heads; ++head) {
+      float* key = qkv + key_row_ + head * dim;
+      decoder_.rope(key, cos, sin, half);
+      it.cache->store(decoder_, layer, head, it.position, key, qkv + value_row_ + head * dim);
+    }
+  }
+
+  void attend_span(int worker, std::size_t layer, const Span& span, std::size_t kv_head) {
+    const std::size_t dim = geometry_.head_dim;
+    const std::size_t group = geometry_.heads / geometry_.kv_heads;
+    const float scale = 1.0f / std::sqrt(static_cast<float>(dim));
+    Worker& own = engine_.workers_[static_cast<std::size_t>(worker)];
+    std::size_t visible[kAttendRows];
+    for (std::size_t t = 0; t < span.rows; ++t) {
+      const std::size_t row = span.first_row + t;
+      const float* from = engine_.qkv_.data() + row * qkv_width_ + kv_head * group * dim;
+      float* to = own.queries.data() + t * group * dim;
+      for (std::size_t i = 0; i < group * dim; ++i) to[i] = from[i] * scale;
+      std::fill_n(visible + t * group, group, rows_[row].position + 1);
+    }
+    const std::size_t positions = rows_[span.first_row + span.rows - 1].position + 1;
+    KvCache& cache = *rows_[span.first_row].cache;
+    decoder_.attend[cache.type()](cache.blocks(layer, kv_head, positions), own.queries.data(),
+                                  span.rows * group, visible, own.attention.data(),
+                                  own.mixed.data());
+    for (std::size_t t = 0; t < span.rows; ++t) {
+      std::copy_n(own.mixed.data() + t * group * dim, group * dim,
+                  engine_.mixed_.data() + (span.first_row + t) * geometry_.query_rows() +
+                      kv_head * group * dim);
+    }
+  }
+
+  void feed_forward(int worker, std::size_t& phase, std::size_t layer) {
+    const int number = static_cast<int>(layer);
+    const std::size_t ffn = geometry_.ffn;
+    float* const x = engine_.x_.data();
+    float* const inner = engine_.inner_.data();
+    norm(worker, phase, kPostNormStep, layer, kPostNorm, x, geometry_.hidden);
+    multiply(worker, phase, kGateUpStep, layer, kGateUp, [&](const Block& block) {
+      const float gate_scale = weights_.tile_scales(layer, kGateUp)[0];
+      const float* scales = engine_.quantised_.scales();
+      for (std::size_t t = 0; t < block.tokens; ++t) {
+        const std::size_t token = block.first_token + t;
+        for (std::size_t tile = 0; tile < block.tiles; ++tile) {
+          const std::size_t column = (block.first_tile + tile) * kGateRows;
+          const std::int32_t* sums = block.sums + t * block.stride + tile * kTileRows;
+          decoder_.dequantise_gate(sums, sums + kGateRows, std::min(kGateRows, ffn - column),
+                                   gate_scale, weights_.up_scale(layer), scales[token],
+                                   inner + token * ffn + column);
+        }
+      }
+    });
+    tap(worker, kGateUpStep, number, inner, ffn, nullptr);
+
+    norm(worker, phase, kFfnNormStep, layer, kFfnNorm, inner, ffn);
+    multiply(worker, phase, kDownStep, layer, kDown, [&](const Block& block) {
+      dequantise(block, weights_.tile_scales(layer, kDown), geometry_.hidden, x, geometry_.hidden,
+                 decoder_.dequantise_add);
+    });
+    if (worker == 0) stopped_ = stop_next_;
+    engine_.pool_.barrier();
+    tap(worker, kDownStep, number, x, geometry_.hidden, nullptr);
+  }
+
+  void finish(int worker, std::size_t& phase) {
+    run(worker, phase, kFinalNormStep, -1, [&](Items& items) {
+      for (std::size_t row = items.take(); row < count_; row = items.take()) {
+        decoder_.rms_norm(engine_.x_.data() + row * geometry_.hidden, weights_.final_norm(),
+                          geometry_.hidden, geometry_.rms_norm_eps,
+                          hidden_ + row * geometry_.hidden);
+      }
+    });
+  }
+
+  Engine& engine_;
+  const Ops& ops_;
+  const DecoderOps& decoder_;
+  const Weights& weights_;
+  const Geometry& geometry_;
+  const std::vector<Row>& rows_;
+  const std::size_t count_;
+  const std::size_t key_row_;
+  const std::size_t value_row_;
+  const std::size_t qkv_width_;
+  float* const hidden_;
+  const Watch& watch_;
+  Items items_[3];
+  Clock::time_point last_stop_;
+  bool stop_next_ = false;  // worker 0's
+  bool stopped_ = false;    // everybody's, changed between two barriers
+};
+
+bool Engine::forward(const std::vector<Run>& runs, float* hidden, const Watch& watch) {
+  const std::lock_guard<std::mutex> lock(one_pass_);
+  plan(runs);
+  grow(rows_.size());
+  Pass pass(*this, hidden, watch);
+  pool_.run([&](int worker) { pass.work(worker); });
+  if (pass.stopped()) return false;
+  for (const Run& run : runs) run.cache->length += run.count;
+  return true;
+}
+
+}  // namespace trine

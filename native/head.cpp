@@ -1,0 +1,276 @@
+#include "head.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+namespace trine {
+namespace {
+
+// Rows of one item: some hundred KiB, which a worker streams.
+constexpr std::size_t kItemRows = 128;
+
+// Every worker takes items of rows until none is left.
+template <class Body>
+void for_rows(Pool& pool, std::size_t count, std::size_t item_rows, const Body& body) {
+  Items items;
+  const std::size_t all = (count + item_rows - 1) / item_rows;
+  pool.run([&](int worker) {
+    for (std::size_t item = items.take(); item < all; item = items.take()) {
+      body(worker, item * item_rows, std::min(count, (item + 1) * item_rows));
+    }
+  });
+}
+
+float largest_magnitude(const float* values, std::size_t n) {
+  float top = 0.0f;
+  for (std::size_t i = 0; i < n; ++i) top = std::max(top, std::fabs(values[i]));
+  return top;
+}
+
+double norm_of(const float* values, std::size_t n) {
+  double sum = 0.0;
+  for (std::size_t i = 0; i < n; ++i) sum += static_cast<double>(values[i]) * values[i];
+  return std::sqrt(sum);
+}
+
+// A ternary approximation a t of one row.
+struct Ternary {
+  float scale;
+  float residual_norm;
+  float norm;  // a |t|
+};
+
+// t = sign(w) where |w| is above 0.7 mean|w|, which is close to the least squared error for normal
+// and uniform weights (Li et al., arXiv 1605.04711); a is then the least squares' own.
+Ternary ternarise(const float* row, std::size_t n, std::uint8_t* codes) {
+  double sum = 0.0;
+  for (std::size_t i = 0; i < n; ++i) sum += std::fabs(row[i]);
+  const auto limit = static_cast<float>(0.7 * sum / static_cast<double>(n));
+  double kept = 0.0;
+  double squares = 0.0;
+  std::size_t nonzero = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    const bool one = std::fabs(row[i]) > limit;
+    codes[i] = static_cast<std::uint8_t>(!one ? 1 : row[i] > 0.0f ? 2 : 0);
+    kept += one ? std::fabs(row[i]) : 0.0;
+    squares += static_cast<double>(row[i]) * row[i];
+    nonzero += one;
+  }
+  if (nonzero == 0) return {0.0f, static_cast<float>(std::sqrt(squares)), 0.0f};
+  const double scale = kept / static_cast<double>(nonzero);
+  // |w - a t|^2 = |w|^2 - a^2 |t|^2 for this a; rounded up, since it is a bound.
+  const double residual = std::max(squares - scale * kept, 0.0) + 1e-7 * squares;
+  return {static_cast<float>(scale), static_cast<float>(std::sqrt(residual)),
+          static_cast<float>(scale * std::sqrt(static_cast<double>(nonzero)))};
+}
+
+}  // namespace
+
+FloatHead::FloatHead(const Ops& ops, Pool& pool, const Table& rows)
+    : ops_(ops), pool_(pool), rows_(rows) {}
+
+float FloatHead::row_logit(std::size_t row, const float* hidden) const {
+  return ops_.decoder.dot_float[rows_.type](rows_.row(row), hidden, rows_.columns);
+}
+
+void FloatHead::logits(const float* hidden, std::size_t tokens, float* logits) const {
+  for_rows(pool_, rows_.count, kItemRows, [&](int, std::size_t first, std::size_t end) {
+    for (std::size_t row = first; row < end; ++row) {
+      for (std::size_t t = 0; t < tokens; ++t) {
+        logits[t * rows_.count + row] = row_logit(row, hidden + t * rows_.columns);
+      }
+    }
+  });
+}
+
+Int8Head::Int8Head(const Ops& ops, Pool& pool, const Table& rows)
+    : ops_(ops),
+      pool_(pool),
+      count_(rows.count),
+      columns_(rows.columns),
+      rows_(rows.count * rows.columns + 65536),
+      scales_(rows.count) {
+  std::vector<std::vector<float>> wide(static_cast<std::size_t>(pool.threads()),
+                                       std::vector<float>(columns_));
+  for_rows(pool, count_, kItemRows, [&](int worker, std::size_t first, std::size_t end) {
+    float* row = wide[static_cast<std::size_t>(worker)].data();
+    for (std::size_t r = first; r < end; ++r) {
+      ops.decoder.widen[rows.type](rows.row(r), columns_, row);
+      // The activations' quantiser is the rows' too: absmax over a vector.
+      auto* codes = reinterpret_cast<std::int8_t*>(rows_.data() + r * columns_);
+      scales_[r] = 1.0f / ops.decoder.quantise(row, columns_, codes);
+    }
+  });
+}
+
+void Int8Head::logits(const float* hidden, std::size_t tokens, float* logits) const {
+  const double top_code = std::min(
+      32767.0, std::floor(2147483647.0 / (127.0 * static_cast<double>(columns_))));
+  std::vector<std::int16_t> codes(tokens * columns_);
+  std::vector<float> units(tokens);
+  for (std::size_t t = 0; t < tokens; ++t) {
+    const float* from = hidden + t * columns_;
+    const double top = largest_magnitude(from, columns_);
+    const double scale = top > 0.0 ? top_code / top : 0.0;
+    for (std::size_t i = 0; i < columns_; ++i) {
+      const double code = std::nearbyint(from[i] * scale);
+      codes[t * columns_ + i] = static_cast<std::int16_t>(code == code ? code : 0.0);
+    }
+    double total = 0.0;
+    for (std::size_t i = 0; i < columns_; ++i) total += from[i];
+    units[t] = std::isfinite(total) ? static_cast<float>(top / top_code)
+                                    : std::numeric_limits<float>::quiet_NaN();
+  }
+  for_rows(pool_, count_, kItemRows, [&](int, std::size_t first, std::size_t end) {
+    for (std::size_t row = first; row < end; ++row) {
+      const auto* weights = reinterpret_cast<const std::int8_t*>(rows_.data() + row * columns_);
+      for (std::size_t t = 0; t < tokens; ++t) {
+        const std::int32_t sum =
+            ops_.decoder.dot_rows(weights, codes.data() + t * columns_, columns_);
+        logits[t * count_ + row] = static_cast<float>(sum) * scales_[row] * units[t];
+      }
+    }
+  });
+}
+
+ScreenedHead::ScreenedHead(const Ops& ops, Pool& pool, const Table& rows, Code code)
+    : ops_(ops),
+      pool_(pool),
+      exact_(ops, pool, rows),
+      matrix_{code, rows.columns, (rows.count + kTileRows - 1) / kTileRows, nullptr, nullptr},
+      packed_(matrix_.tiles * matrix_.tile_bytes() + 65536),
+      row_sums_(matrix_.tiles * kTileRows),
+      scales_(matrix_.tiles * kTileRows),
+      residual_norms_(matrix_.tiles * kTileRows),
+      ternary_norms_(matrix_.tiles * kTileRows),
+      scores_(matrix_.tiles * kTileRows),
+      quantised_(ops, 1, rows.columns) {
+  matrix_.data = packed_.data();
+  matrix_.row_sums = row_sums_.data();
+  for (int worker = 0; worker < pool.threads(); ++worker) scratch_.emplace_back(ops, rows.columns);
+  const std::size_t n = rows.columns;
+  const auto threads = static_cast<std::size_t>(pool.threads());
+  std::vector<std::vector<float>> wide(threads, std::vector<float>(n));
+  std::vector<std::vector<std::uint8_t>> codes(threads, std::vector<std::uint8_t>(n));
+  for_rows(pool, matrix_.tiles * kTileRows, kTileRows,
+           [&](int worker, std::size_t first, std::size_t end) {
+             float* row = wide[static_cast<std::size_t>(worker)].data();
+             std::uint8_t* trits = codes[static_cast<std::size_t>(worker)].data();
+             for (std::size_t r = first; r < end; ++r) {
+               std::fill_n(row, n, 0.0f);
+               if (r < rows.count) ops.decoder.widen[rows.type](rows.row(r), n, row);
+               const Ternary fit = ternarise(row, n, trits);
+               scales_[r] = fit.scale;
+               residual_norms_[r] = fit.residual_norm;
+               ternary_norms_[r] = fit.norm;
+               pack_codes(code, trits, n,
+                          packed_.data() + first / kTileRows * matrix_.tile_bytes() +
+                              (r - first) * kLaneBytes,
+                          row_sums_.data() + r);
+             }
+           });
+}
+
+std::size_t ScreenedHead::bytes() const {
+  return matrix_.tiles * (matrix_.tile_bytes() + kTileRows * (sizeof(float) + sizeof(std::int32_t)));
+}
+
+float ScreenedHead::scan(const float* hidden) {
+  const std::size_t n = matrix_.k;
+  quantised_.begin(matrix_.code, 1, n);
+  const float s = ops_.decoder.quantise(hidden, n, quantised_.codes(0));
+  *quantised_.scale(0) = s;
+  quantised_.finish(0);
+  const Multiplication product(ops_, matrix_, quantised_);
+  Items items;
+  pool_.run([&](int worker) {
+    product.work(items, scratch_[static_cast<std::size_t>(worker)], [&](const Block& block) {
+      const std::size_t first = block.first_tile * kTileRows;
+      for (std::size_t i = 0; i < block.tiles * kTileRows; ++i) {
+        scores_[first + i] = static_cast<float>(block.sums[i]) * scales_[first + i] / s;
+      }
+    });
+  });
+  double error = 0.0;
+  for (std::size_t i = 0; i < n; ++i) {
+    const double difference = hidden[i] - static_cast<double>(quantised_.codes(0)[i]) / s;
+    error += difference * difference;
+  }
+  return static_cast<float>(std::sqrt(error));
+}
+
+// A score that about `keep` rows reach, at least `keep` where there are as many: found in a
+// histogram, since an exact selection among all rows takes longer than the scan.
+float ScreenedHead::threshold(std::size_t keep) const {
+  constexpr std::size_t kBins = 8192;
+  const std::size_t count = exact_.rows().count;
+  float low = scores_[0];
+  float high = scores_[0];
+  for (std::size_t i = 0; i < count; ++i) {
+    low = std::min(low, scores_[i]);
+    high = std::max(high, scores_[i]);
+  }
+  if (!(high > low)) return -std::numeric_limits<float>::infinity();
+  const float bins_per_unit = static_cast<float>(kBins - 1) / (high - low);
+  std::vector<std::uint32_t> histogram(kBins, 0);
+  for (std::size_t i = 0; i < count; ++i) {
+    ++histogram[static_cast<std::size_t>((scores_[i] - low) * bins_per_unit)];
+  }
+  std::size_t seen = 0;
+  std::size_t bin = kBins;
+  while (bin > 0 && seen < keep) seen += histogram[--bin];
+  // One bin lower, so that rounding in the bin's edge loses nobody.
+  return bin == 0 ? -std::numeric_limits<float>::infinity()
+                  : low + (static_cast<float>(bin) - 0.01f) / bins_per_unit;
+}
+
+float ScreenedHead::upper_bound(std::size_t row, float hidden_norm, float error_norm) const {
+  return scores_[row] + residual_norms_[row] * hidden_norm + ternary_norms_[row] * error_norm;
+}
+
+void ScreenedHead::rescore(const float* hidden, Selection& selection) const {
+  const std::size_t done = selection.logits.size();
+  selection.logits.resize(selection.rows.size());
+  for_rows(pool_, selection.rows.size() - done, 8, [&](int, std::size_t first, std::size_t end) {
+    for (std::size_t i = done + first; i < done + end; ++i) {
+      selection.logits[i] =
+          exact_.row_logit(static_cast<std::size_t>(selection.rows[i]), hidden);
+    }
+  });
+}
+
+Selection ScreenedHead::select(const float* hidden, std::size_t keep, bool exact) {
+  const std::size_t count = exact_.rows().count;
+  // The bounds are sums of rounded terms; this covers their rounding and the exact logits'.
+  constexpr float kSlack = 1.0f + 1e-5f;
+  const float error_norm = scan(hidden) * kSlack;
+  const auto hidden_norm = static_cast<float>(norm_of(hidden, matrix_.k)) * kSlack;
+
+  Selection selection{{}, {}, true, 0};
+  const float enough = threshold(keep);
+  for (std::size_t row = 0; row < count; ++row) {
+    if (!(scores_[row] < enough)) selection.rows.push_back(static_cast<std::int64_t>(row));
+  }
+  rescore(hidden, selection);
+  const float best = *std::max_element(selection.logits.begin(), selection.logits.end());
+  const std::size_t asked = selection.rows.size();
+  for (std::size_t row = 0; row < count; ++row) {
+    if (scores_[row] < enough && !(upper_bound(row, hidden_norm, error_norm) < best)) {
+      selection.certified = exact;
+      if (!exact) break;
+      selection.rows.push_back(static_cast<std::int64_t>(row));
+    }
+  }
+  selection.widened = selection.rows.size() - asked;
+  rescore(hidden, selection);
+  return selection;
+}
+
+void ScreenedHead::scores(const float* hidden, float* scores) {
+  scan(hidden);
+  std::copy_n(scores_.data(), exact_.rows().count, scores);
+}
+
+}  // namespace trine

@@ -1,0 +1,113 @@
+// A ternary matrix times the quantised activations of some tokens, on the workers of a pool.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include "aligned_array.h"
+#include "isa/ops.h"
+#include "pool.h"
+#include "tiles.h"
+
+namespace trine {
+
+// A packed matrix; the bytes belong to somebody else.
+struct TernaryMatrix {
+  Code code;
+  std::size_t k;
+  std::size_t tiles;
+  const std::uint8_t* data;
+  const std::int32_t* row_sums;  // [tiles * kTileRows]
+
+  std::size_t lines() const { return lines_of(code, k); }
+  std::size_t tile_bytes() const { return lines() * kLineBytes; }
+};
+
+// Int8 activations of up to `capacity` tokens of up to `k` features, in the forms that the kernels
+// read. Rows are written by any worker, then `arrange` makes the GEMM's panels.
+class QuantisedTokens {
+ public:
+  QuantisedTokens(const Ops& ops, std::size_t capacity, std::size_t k);
+
+  // Declares the shape of what is written next: K as `code` pads it.
+  void begin(Code code, std::size_t tokens, std::size_t k);
+
+  // Where token `token` goes: begin() to padding included, which `finish` fills.
+  std::int8_t* codes(std::size_t token) { return codes_.data() + token * stride_; }
+  float* scale(std::size_t token) { return &scales_[token]; }
+
+  // After codes(token) was written: padding, biased form and sum.
+  void finish(std::size_t token);
+
+  std::size_t tokens() const { return tokens_; }
+  const float* scales() const { return scales_.data(); }
+
+  // Whether these tokens go through the GEMM, and then its groups of tokens.
+  bool uses_gemm() const { return tokens_ > kGemvTokens; }
+  std::size_t groups() const;
+  // Copies the rows of one group into its panel. Every group is arranged before a multiplication.
+  void arrange(std::size_t group);
+
+  Activations rows(std::size_t first, int count) const;
+  const std::int8_t* panel(std::size_t group) const;
+  const std::int32_t* sums() const { return sums_.data(); }
+  std::size_t steps() const { return stride_ / kLaneBytes; }
+
+ private:
+  std::size_t group_tokens_;
+  std::size_t k_ = 0;
+  std::size_t stride_ = 0;
+  std::size_t tokens_ = 0;
+  AlignedArray<std::int8_t> codes_;
+  AlignedArray<std::uint8_t> biased_;
+  AlignedArray<std::int8_t> panels_;
+  AlignedArray<std::int32_t> sums_;
+  AlignedArray<float> scales_;
+};
+
+// Receives exact dot products: sums[t * stride + r] of token first_token + t, row
+// kTileRows * first_tile + r, for `tokens` tokens and `tiles` tiles. Called by several workers at
+// once, for different rows or tokens.
+struct Block {
+  std::size_t first_tile;
+  std::size_t tiles;
+  std::size_t first_token;
+  std::size_t tokens;
+  const std::int32_t* sums;
+  std::size_t stride;
+};
+using Epilogue = std::function<void(const Block&)>;
+
+// Memory of one worker for multiplications.
+class Scratch {
+ public:
+  Scratch(const Ops& ops, std::size_t max_k);
+
+ private:
+  friend class Multiplication;
+  AlignedArray<std::uint8_t> codes_;
+  AlignedArray<std::int32_t> sums_;
+};
+
+// One product, worked on by every worker of a pool inside a run.
+class Multiplication {
+ public:
+  Multiplication(const Ops& ops, const TernaryMatrix& matrix, const QuantisedTokens& tokens);
+
+  // Takes items until none is left.
+  void work(Items& items, Scratch& scratch, const Epilogue& epilogue) const;
+
+ private:
+  void gemv(std::size_t item, Scratch& scratch, const Epilogue& epilogue) const;
+  void gemm(std::size_t item, Scratch& scratch, const Epilogue& epilogue) const;
+
+  const Ops& ops_;
+  const TernaryMatrix& matrix_;
+  const QuantisedTokens& tokens_;
+  std::size_t chunk_tiles_;
+  std::size_t chunks_;
+  std::size_t block_groups_;
+  std::size_t items_;
+};
+
+}  // namespace trine

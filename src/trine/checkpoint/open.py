@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from trine.checkpoint import builtin
 from trine.checkpoint.checkpoint import Checkpoint, Provenance
 from trine.checkpoint.hf import HFCheckpoint
 from trine.checkpoint.hub import HubCheckpoint
@@ -15,7 +16,7 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def open_checkpoint(name: str, *, seed: int = 0) -> Checkpoint:
-    """Open `synthetic:<preset>`, a local Hugging Face directory, or a hub id (cached, resumable).
+    """Open `synthetic:<preset>`, `builtin:<name>`, a directory, or a hub id (cached, resumable).
 
     The weights of a directory are checked at once; those of a hub id are far away, and stay there
     until `Checkpoint.fetch` or the first use of a tensor.
@@ -24,6 +25,8 @@ def open_checkpoint(name: str, *, seed: int = 0) -> Checkpoint:
     """
     if name.startswith(PREFIX):
         return SyntheticCheckpoint(name, seed)
+    if name.startswith(builtin.PREFIX):
+        return builtin.open_builtin(name)
     path = Path(name).expanduser()
     if path.is_dir():
         checkpoint = HFCheckpoint(path, Provenance(id=name, synthetic=False))
@@ -35,5 +38,5 @@ def open_checkpoint(name: str, *, seed: int = 0) -> Checkpoint:
         return HubCheckpoint(name)
     raise ModelNotFound(
         f"no model {name!r}: give a directory, a hub id (owner/name), or one of "
-        + ", ".join(f"{PREFIX}{preset}" for preset in PRESETS)
+        + ", ".join([*builtin.builtin_names(), *(PREFIX + preset for preset in PRESETS)])
     )

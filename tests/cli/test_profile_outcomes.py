@@ -39,6 +39,18 @@ def finished_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[
     return calls
 
 
+@pytest.fixture(autouse=True)
+def no_plots(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Drawing takes seconds; a test that looks at the plots asks for `drawn`."""
+    if "drawn" not in request.fixturenames:
+        monkeypatch.setattr(bundle.plots, "draw", lambda *_: {})
+
+
+@pytest.fixture
+def drawn() -> None:
+    """Draw the plots."""
+
+
 def fail_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
     """A finding whose fix is tried, in a child process that ends with an error."""
     from trine.profiling import verify
@@ -106,7 +118,8 @@ def test_a_full_disk_is_one_line_after_the_figures(
     assert Profile.load(Path("o/profile.json")) == PROFILE
 
 
-def test_force_leaves_no_report_of_an_earlier_run(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("drawn")
+def test_force_leaves_no_report_of_an_earlier_run() -> None:
     assert cli.run(["profile", "synthetic:tiny", "--out", "o"]) == 0
     for name in ("report.zh.notes.md", "plots/mine.zh.png"):
         (Path("o") / name).write_text("mine")

@@ -31,7 +31,7 @@ def test_a_failed_run_keeps_what_is_complete(
     require_module("torch")
     from trine.profiling import torch_run
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError("planted\nwith a second line")
 
     monkeypatch.setattr(torch_run, "run_experiments", fail)

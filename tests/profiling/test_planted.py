@@ -28,7 +28,7 @@ from trine.profiling.analysis import OperatorRow, stage_table  # noqa: E402
 from trine.profiling.findings import find  # noqa: E402
 from trine.profiling.findings.memory import malloc_environment  # noqa: E402
 from trine.profiling.inputs import make_tokens  # noqa: E402
-from trine.profiling.profile import Profile, Stage  # noqa: E402
+from trine.profiling.profile import STAGES, Profile, Stage  # noqa: E402
 from trine.profiling.torch_run import Settings  # noqa: E402
 
 
@@ -235,11 +235,32 @@ def test_evicted_weights_are_swapping(monkeypatch: pytest.MonkeyPatch, tmp_path:
         return model
 
     monkeypatch.setattr(torch_run, "build", build)
-    result = profile()
+    # 25 MB of 100 in that operator, so that reading them is a good part of any pass.
+    result = profile("synthetic:0.7b", layers=4)
     faults = sum(p.major_faults for p in result.passes if p.state == "measured")
     if not faults:
         pytest.skip("this file system keeps evicted pages, so no major fault can be planted")
     assert "swapping" in rules(result)
+
+
+def test_an_operator_with_a_wrong_scale_has_no_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = torch_run.build
+
+    def build(*args: object, **kwargs: object) -> object:
+        model = original(*args, **kwargs)
+        for layer in model.model.layers:
+            layer.mlp.up_proj.weight_scale *= 2
+        return model
+
+    monkeypatch.setattr(torch_run, "build", build)
+    result = profile(decode=1)
+    (finding, _) = (f for f in find(result) if f.rule == "numeric_check")
+    assert finding.values["operators"] == "up_proj"
+    for stage in STAGES:
+        wrong = speed_of(result, stage, "up_proj")
+        assert (wrong.gops, wrong.gbytes_per_second, wrong.roof_share) == (None, None, None)
+        assert wrong.refused == "|Δ| = 1.0e+00 (1.0e-06)" and wrong.time_ms.median > 0
+        assert speed_of(result, stage, "gate_proj").gops is not None
 
 
 def test_figures_above_a_roof_are_refused() -> None:
@@ -248,8 +269,18 @@ def test_figures_above_a_roof_are_refused() -> None:
     assert "above_roof" in rules(with_roof(result, "fp32", 1.0))
 
 
+def require_small_pages() -> None:
+    """Skip where every large block gets huge pages: then 512 faults are one, and no storm."""
+    setting = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    if setting.exists() and "[always]" in setting.read_text():
+        pytest.skip(
+            "transparent huge pages are set to always, so no page-fault storm can be planted"
+        )
+
+
 def test_a_page_fault_storm_and_its_cure(tmp_path: Path) -> None:
     """A fixed low mmap threshold maps every temporary anew; the finding's own cure undoes it."""
+    require_small_pages()
     out = tmp_path / "out"
     arguments = (
         f"synthetic:0.7b --layers 2 --decode 0 --repeat 3 --compile-cache keep "
@@ -265,8 +296,13 @@ def test_a_page_fault_storm_and_its_cure(tmp_path: Path) -> None:
     result = Profile.load(out / "profile.json")
     assert {"page_fault_storm", "fix_verified"} <= rules(result)
     (trial,) = (t for t in result.fix_trials if t.rule == "page_fault_storm")
-    assert trial.predicted_ms < trial.before_ms
     assert trial.environment["MALLOC_MMAP_THRESHOLD_"] != "65536"
+    # What must follow, whatever the machine is doing; whether it is faster is not asserted.
+    assert trial.before.minor_faults > 10_000
+    assert trial.after.minor_faults < trial.before.minor_faults / 10
+    assert trial.before.passes == trial.after.passes == 3
+    for measured in (trial.before, trial.after):
+        assert 0 < measured.p10_ms <= measured.median_ms <= measured.p90_ms
     assert "page" in (out / "report.md").read_text().lower()
 
 
@@ -275,6 +311,7 @@ def test_the_cure_ends_the_faults() -> None:
 
     With the cure glibc's heap may still grow for a few iterations, so the last ones are judged.
     """
+    require_small_pages()
     code = (
         "import resource, torch\n"
         "counts = [resource.getrusage(resource.RUSAGE_SELF).ru_minflt]\n"
@@ -322,7 +359,7 @@ def test_interrupted(tmp_path: Path) -> None:
     assert child.returncode == 130, (seen, out_text, err_text)
     assert "Traceback" not in err_text
     saved = json.loads((out / "profile.json").read_text())
-    assert saved["status"] == "partial"
+    assert (saved["status"], saved["ended_by"]) == ("partial", "interrupt")
     result = Profile.load(out / "profile.json")
     assert "interrupted during repetition" in result.status_note
     assert "partial_run" in rules(result)

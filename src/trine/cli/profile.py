@@ -229,7 +229,7 @@ def _show(profile: Profile, folder: Path | None, lang: str, *, as_json: bool) ->
         print_summary(profile, folder, lang="zh" if lang == "zh" else "en")
     if profile.status == "complete":
         return 0
-    if profile.status_note.startswith("interrupted"):
+    if profile.ended_by == "interrupt":
         return INTERRUPTED
     where = "" if folder is None else f"; what is complete is in {folder}"
     raise TrineError(f"the run {profile.status_note}{where}")

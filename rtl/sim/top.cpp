@@ -1,0 +1,250 @@
+// Batch simulation of tdpu_top: C functions for ctypes. The unit, its memory and the AXI channels
+// advance clock by clock in C++; Python only fills memory, writes registers and waits.
+
+#include <cstring>
+#include <memory>
+
+#include "Vtdpu_top.h"
+#include "memory.h"
+#include "verilated.h"
+
+namespace {
+
+using tdpu::Memory;
+using tdpu::ReadPort;
+using tdpu::Settings;
+using tdpu::Timing;
+
+constexpr uint32_t kEngines = TDPU_ENGINES;
+constexpr uint32_t kBeatBytes = TDPU_BEAT_BYTES;
+
+class Simulation {
+ public:
+  Simulation(uint64_t size, const Settings& settings)
+      : bytes(size), memory_(bytes, settings, kEngines, kBeatBytes), top_(new Vtdpu_top(&context_)) {
+    top_->rst_ni = 0;
+    top_->clk_i = 0;
+    top_->s_axil_bready_i = 1;
+    top_->s_axil_rready_i = 1;
+    top_->s_axil_wstrb_i = 15;
+    for (int i = 0; i < 4; ++i) clock();
+    top_->rst_ni = 1;
+    clock();
+  }
+  ~Simulation() { top_->final(); }
+
+  void write_register(uint32_t address, uint32_t value) {
+    top_->s_axil_awvalid_i = top_->s_axil_wvalid_i = 1;
+    top_->s_axil_awaddr_i = address;
+    top_->s_axil_wdata_i = value;
+    bool aw = true, w = true, done = false;
+    while (!done) {
+      settle();
+      const bool aw_taken = aw && top_->s_axil_awready_o, w_taken = w && top_->s_axil_wready_o;
+      done = top_->s_axil_bvalid_o;
+      clock();
+      if (aw_taken) top_->s_axil_awvalid_i = aw = false;
+      if (w_taken) top_->s_axil_wvalid_i = w = false;
+    }
+  }
+
+  uint32_t read_register(uint32_t address) {
+    top_->s_axil_arvalid_i = 1;
+    top_->s_axil_araddr_i = address;
+    for (;;) {
+      settle();
+      const bool taken = top_->s_axil_arvalid_i && top_->s_axil_arready_o;
+      const bool done = top_->s_axil_rvalid_o;
+      const uint32_t value = top_->s_axil_rdata_o;
+      clock();
+      if (taken) top_->s_axil_arvalid_i = 0;
+      if (done) return value;
+    }
+  }
+
+  // Runs until the interrupt is high, or for `limit` clocks; returns the clocks run.
+  uint64_t run(uint64_t limit) {
+    for (uint64_t count = 0; count < limit; ++count) {
+      if (top_->irq_o) return count;
+      clock();
+    }
+    return limit;
+  }
+
+  bool interrupt() const { return top_->irq_o; }
+  uint64_t now() const { return now_; }
+  const Memory& memory() const { return memory_; }
+  uint64_t faults() const { return faults_; }
+
+  std::vector<uint8_t> bytes;
+
+ private:
+  void settle() { top_->eval(); }
+
+  // One clock: drive the inputs of this clock, see what is transferred, then let the edge pass.
+  void clock() {
+    memory_.schedule(now_);
+    drive_reads();
+    drive_writes();
+    top_->eval();
+    take_reads();
+    take_writes();
+    top_->clk_i = 1;
+    top_->eval();
+    top_->clk_i = 0;
+    ++now_;
+  }
+
+  void drive_reads() {
+    uint32_t ar_ready = 0, r_valid = 0, r_resp = 0;
+    for (uint32_t p = 0; p < kEngines; ++p) {
+      ReadPort& port = memory_.port(p);
+      if (memory_.accepts_read(p) && !memory_.stalls()) ar_ready |= 1u << p;
+      // A beat once offered stays offered.
+      if (port.bursts.empty()) continue;
+      const auto& burst = port.bursts.front();
+      if (!burst.scheduled || burst.ready > now_ || (!offered_[p] && memory_.stalls())) continue;
+      offered_[p] = true;
+      r_valid |= 1u << p;
+      const uint8_t* data = memory_.at(burst.address + port.beat * kBeatBytes, kBeatBytes);
+      if (data == nullptr || memory_.fails_read(burst.address, burst.beats)) r_resp |= 2u << 2 * p;
+      if (data != nullptr) {
+        std::memcpy(reinterpret_cast<uint8_t*>(&top_->m_axi_rdata_i) + p * kBeatBytes, data,
+                    kBeatBytes);
+      }
+    }
+    top_->m_axi_arready_i = ar_ready;
+    top_->m_axi_rvalid_i = r_valid;
+    top_->m_axi_rresp_i = r_resp;
+  }
+
+  void take_reads() {
+    for (uint32_t p = 0; p < kEngines; ++p) {
+      ReadPort& port = memory_.port(p);
+      if (top_->m_axi_rvalid_i >> p & top_->m_axi_rready_o >> p & 1) {
+        offered_[p] = false;
+        if (++port.beat == port.bursts.front().beats) {
+          port.beat = 0;
+          port.bursts.pop_front();
+        }
+      }
+      if (top_->m_axi_arvalid_o >> p & top_->m_axi_arready_i >> p & 1) {
+        uint32_t address = 0;
+        uint8_t length = 0;
+        std::memcpy(&address, reinterpret_cast<uint8_t*>(&top_->m_axi_araddr_o) + 4 * p, 4);
+        std::memcpy(&length, reinterpret_cast<uint8_t*>(&top_->m_axi_arlen_o) + p, 1);
+        check_burst(address, length + 1u);
+        memory_.read(p, address, length + 1u, now_);
+      }
+    }
+  }
+
+  void drive_writes() {
+    top_->m_axi_awready_i = memory_.accepts_write() && !memory_.stalls();
+    top_->m_axi_wready_i = !memory_.deaf() && !memory_.stalls();
+    // A response needs all data of its burst.
+    auto& writes = memory_.writes();
+    bool valid = false;
+    if (!writes.empty() && complete_ > 0) {
+      const auto& burst = writes.front();
+      valid = burst.scheduled && burst.ready <= now_ && (b_offered_ || !memory_.stalls());
+      top_->m_axi_bresp_i = memory_.fails_write(burst.address, burst.beats) ? 2 : 0;
+    }
+    b_offered_ = valid;
+    top_->m_axi_bvalid_i = valid;
+  }
+
+  void take_writes() {
+    if (top_->m_axi_bvalid_i && top_->m_axi_bready_o) {
+      b_offered_ = false;
+      memory_.writes().pop_front();
+      --complete_;
+    }
+    if (top_->m_axi_awvalid_o && top_->m_axi_awready_i) {
+      const uint32_t beats = top_->m_axi_awlen_o + 1u;
+      check_burst(top_->m_axi_awaddr_o, beats);
+      memory_.write_burst(top_->m_axi_awaddr_o, beats, now_);
+      addresses_.push_back({top_->m_axi_awaddr_o, beats});
+    }
+    if (top_->m_axi_wvalid_o && top_->m_axi_wready_i) {
+      Beat beat;
+      beat.strobe = top_->m_axi_wstrb_o;
+      beat.last = top_->m_axi_wlast_o;
+      std::memcpy(beat.data, &top_->m_axi_wdata_o, kBeatBytes);
+      data_.push_back(beat);
+    }
+    // Data may come before its address.
+    while (!addresses_.empty() && !data_.empty()) {
+      auto& burst = addresses_.front();
+      const Beat& beat = data_.front();
+      uint8_t* target = memory_.at(burst.first, kBeatBytes);
+      for (uint32_t i = 0; i < kBeatBytes && target != nullptr; ++i) {
+        if (beat.strobe >> i & 1) target[i] = beat.data[i];
+      }
+      burst.first += kBeatBytes;
+      faults_ += beat.last != (--burst.second == 0);
+      if (burst.second == 0) {
+        addresses_.pop_front();
+        ++complete_;
+      }
+      data_.pop_front();
+    }
+  }
+
+  // AXI3 bursts of one region: at most 16 beats, inside 4 KiB, aligned to the beat.
+  void check_burst(uint64_t address, uint32_t beats) {
+    faults_ += beats > 16 || address % kBeatBytes != 0 ||
+               address / 4096 != (address + beats * kBeatBytes - 1) / 4096;
+  }
+
+  struct Beat {
+    uint8_t data[kBeatBytes];
+    uint32_t strobe;
+    bool last;
+  };
+
+  VerilatedContext context_;
+  Memory memory_;
+  std::unique_ptr<Vtdpu_top> top_;
+  uint64_t now_ = 0;
+  uint64_t faults_ = 0;
+  bool offered_[kEngines] = {};
+  bool b_offered_ = false;
+  uint32_t complete_ = 0;
+  std::deque<std::pair<uint64_t, uint32_t>> addresses_;
+  std::deque<Beat> data_;
+};
+
+}  // namespace
+
+extern "C" {
+
+Simulation* tdpu_new(uint64_t size, int timing, uint32_t seed, uint32_t stall_percent,
+                     uint32_t latency, uint32_t fabric_khz, double cap_gbs, uint64_t fail_read,
+                     uint64_t fail_write, int deaf) {
+  Settings settings;
+  settings.timing = static_cast<Timing>(timing);
+  settings.seed = seed;
+  settings.stall_percent = stall_percent;
+  settings.latency = latency;
+  settings.fabric_khz = fabric_khz;
+  settings.cap_gbs = cap_gbs;
+  settings.fail_read = fail_read;
+  settings.fail_write = fail_write;
+  settings.deaf = deaf != 0;
+  return new Simulation(size, settings);
+}
+void tdpu_delete(Simulation* sim) { delete sim; }
+uint8_t* tdpu_memory(Simulation* sim) { return sim->bytes.data(); }
+void tdpu_write(Simulation* sim, uint32_t address, uint32_t value) {
+  sim->write_register(address, value);
+}
+uint32_t tdpu_read(Simulation* sim, uint32_t address) { return sim->read_register(address); }
+uint64_t tdpu_run(Simulation* sim, uint64_t limit) { return sim->run(limit); }
+int tdpu_interrupt(Simulation* sim) { return sim->interrupt(); }
+uint64_t tdpu_clock(Simulation* sim) { return sim->now(); }
+uint64_t tdpu_faults(Simulation* sim) { return sim->faults(); }
+uint64_t tdpu_page_hits(Simulation* sim) { return sim->memory().ddr().hits(); }
+uint64_t tdpu_page_misses(Simulation* sim) { return sim->memory().ddr().misses(); }
+
+}  // extern "C"

@@ -1,0 +1,10 @@
+tdpu_pkg.sv
+tdpu_check.sv
+tdpu_decode2.sv
+tdpu_decode3.sv
+tdpu_tree.sv
+tdpu_engine.sv
+tdpu_array.sv
+tdpu_ram.sv
+tdpu_act_store.sv
+tdpu_core.sv

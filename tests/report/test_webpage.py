@@ -112,3 +112,8 @@ def test_foreign_text_is_escaped_and_only_three_marks_are_read() -> None:
     assert "<code>&lt;i&gt; **no**</code>" in text
     assert '<a href="x.csv">file</a>' in text
     assert "<script>" not in text
+
+
+def test_a_shape_does_not_break_between_its_numbers() -> None:
+    text = webpage.render([(Document("en", "t", [Paragraph("[1, 3, 264] of [3](x.csv)")]), {})])
+    assert '<span class="whole">[1, 3, 264]</span> of <a href="x.csv">3</a>' in text

@@ -139,6 +139,8 @@ def _inline(text: str) -> str:
         if i % 2:
             parts[i] = f"<code>{safe}</code>"
         else:
+            # A shape does not break between its numbers.
+            safe = re.sub(r"\[\d+(, \d+)+\]", r'<span class="whole">\g<0></span>', safe)
             safe = re.sub(r"\[([^\]]+)\]\(([^)\s]+)\)", r'<a href="\2">\1</a>', safe)
             parts[i] = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", safe)
     return "".join(parts)

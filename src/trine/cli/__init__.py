@@ -15,6 +15,7 @@ from trine.cli import info, profile, report, train
 from trine.errors import TrineError
 
 VERBS = (profile, report, train, info)
+FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
 
@@ -38,12 +39,18 @@ def run(arguments: list[str]) -> int:
     try:
         # Without standalone mode typer returns a command's value, and 130 after Ctrl-C.
         code = app(arguments, prog_name="trine", standalone_mode=False)
+        # Here, where a full disk behind a redirection can still be reported.
+        sys.stdout.flush()
     except TrineError as error:
         print(f"trine: {error}", file=sys.stderr)
         return error.exit_code
     except typer.exceptions.TyperException as error:
         print(f"trine: {error.format_message()} (see trine --help)", file=sys.stderr)
         return USAGE
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        print(f"trine: cannot read or write{where}: {error.strerror or error}", file=sys.stderr)
+        return FAILED
     if code == INTERRUPTED:
         print("trine: interrupted", file=sys.stderr)
     return code if isinstance(code, int) else 0

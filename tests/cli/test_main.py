@@ -1,0 +1,50 @@
+"""The command as a process: what a shell sees when its output has nowhere to go."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FULL = Path("/dev/full")
+# Probes of the roofs take seconds and are not what is tested.
+SCRIPT = """
+import sys
+from trine import cli
+from trine.profiling import roofs
+roofs.measure = lambda *_, **__: []
+sys.argv = ["trine", "info", "--json"]
+cli.main()
+"""
+
+
+def info(stdout: int) -> tuple[int, str]:
+    child = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    return child.returncode, child.stderr
+
+
+def test_a_full_disk_behind_standard_output_is_one_line() -> None:
+    if not FULL.exists():
+        pytest.skip("no /dev/full on this system")
+    with FULL.open("w") as full:
+        code, error = info(full.fileno())
+    assert code == 1
+    assert error.splitlines() == ["trine: cannot read or write: No space left on device"]
+
+
+def test_a_reader_that_has_gone_is_no_error_message() -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None and child.stderr is not None
+    child.stdout.close()
+    assert (child.wait(), child.stderr.read()) == (1, "")
+    child.stderr.close()

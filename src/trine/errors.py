@@ -8,6 +8,7 @@
     ├── ProfileError        a profile is malformed, or its figures contradict each other
     ├── OutOfMemory         the model does not fit, with the figure needed
     ├── MissingExtra        an optional part is not installed, with the command that does it
+    ├── HardwareError       a hardware unit is not what it should be, or a job failed in it
     └── ToolError           an external program is missing or failed
 
 Each message is one line: the value, what would be legal, and the next step.
@@ -59,3 +60,7 @@ class MissingExtra(TrineError):
 
 class ToolError(TrineError):
     """An external program (compiler, browser) is missing or returned an error."""
+
+
+class HardwareError(TrineError):
+    """A hardware unit, simulated or real: wrong identity, failed job, full ring."""

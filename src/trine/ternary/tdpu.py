@@ -39,7 +39,7 @@ _POWERS = np.array([81, 27, 9, 3, 1], dtype=np.uint16)
 class Layout:
     """Geometry of an image: rows N, columns K, code 2 or 3, engines 1-4, beat of 4, 8 or 16 bytes.
 
-    `staggered` False drops the bank offset between streams; it is there to measure what it is worth.
+    `staggered` False drops the bank offset between streams, to measure what it is worth.
     """
 
     rows: int
@@ -125,9 +125,12 @@ def _pack_bytes(codes: NDArray[np.int8], code: int) -> NDArray[np.uint8]:
     """Bytes [N, K / trits] of trits [N, K]."""
     digits = (codes + 1).astype(np.uint16).reshape(len(codes), -1, TRITS_PER_BYTE[code])
     if code == 2:
-        return (digits << np.arange(0, 8, 2, dtype=np.uint16)).sum(axis=-1).astype(np.uint8)
-    values = (digits * _POWERS).sum(axis=-1)
-    return ((256 * values.astype(np.uint32) + 242) // 243).astype(np.uint8)
+        packed = (digits << np.arange(0, 8, 2, dtype=np.uint16)).sum(axis=-1)
+    else:
+        values = (digits * _POWERS).sum(axis=-1)
+        packed = (256 * values + 242) // 243
+    result: NDArray[np.uint8] = packed.astype(np.uint8)
+    return result
 
 
 def _unpack_bytes(packed: NDArray[np.uint8], code: int) -> NDArray[np.int8]:

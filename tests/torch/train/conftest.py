@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+from requirements import require_module
+
+torch = require_module("torch")
 
 from trine.checkpoint.config import ModelConfig  # noqa: E402
 from trine.torch.train.prepare import Request  # noqa: E402

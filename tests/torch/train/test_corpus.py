@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
+from requirements import require_module
 
-from trine.errors import CheckpointError, UsageError
-from trine.torch.train import corpus
+require_module("torch")
+
+from trine.errors import CheckpointError, UsageError  # noqa: E402
+from trine.torch.train import corpus  # noqa: E402
 
 
 def test_held_out_books_are_in_no_training_text(books: Path) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
+from requirements import require_module
+
+torch = require_module("torch")
+transformers = require_module("transformers")
 
 from trine.checkpoint import (  # noqa: E402
     Checkpoint,

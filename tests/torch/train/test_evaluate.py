@@ -8,7 +8,9 @@ import math
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+from requirements import require_module
+
+torch = require_module("torch")
 
 from torch.nn import functional as F  # noqa: E402
 

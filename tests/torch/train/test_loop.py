@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+from requirements import require_module
+
+torch = require_module("torch")
 
 from trine.errors import CheckpointError, OutOfMemory, TrineError, UsageError  # noqa: E402
 from trine.torch.train import loop as loop_module  # noqa: E402

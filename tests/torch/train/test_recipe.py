@@ -7,10 +7,12 @@ import itertools
 
 import pytest
 
-pytest.importorskip("torch")
+from requirements import require_module
 
-from trine.errors import CheckpointError, UsageError
-from trine.torch.train.recipe import STORIES, Recipe
+require_module("torch")
+
+from trine.errors import CheckpointError, UsageError  # noqa: E402
+from trine.torch.train.recipe import STORIES, Recipe  # noqa: E402
 
 RECIPE = Recipe(
     model=STORIES,

@@ -1,5 +1,6 @@
 """What `trine profile` keeps and says when the run itself cannot be finished."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,22 @@ def test_without_torch_the_install_command_is_named(tmp_path: Path) -> None:
     assert child.returncode == 1 and "Traceback" not in child.stderr
     assert 'pip install "trine[torch]"' in child.stderr
     assert not (tmp_path / "o").exists()
+
+
+def test_without_a_compiler_nothing_is_measured(tmp_path: Path) -> None:
+    """torch.compile would fail in the first pass; the refusal comes before the weights."""
+    require_module("torch")
+    child = subprocess.run(
+        [sys.executable, "-m", "trine", "profile", "synthetic:tiny", "--out", str(tmp_path / "o")],
+        env=os.environ | {"CXX": str(tmp_path / "no-such-compiler")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    last = child.stderr.strip().splitlines()[-1]
+    assert child.returncode == 1 and "Traceback" not in child.stderr
+    assert last.startswith("trine: torch.compile needs a C++ compiler") and "apt-get" in last
+    assert "making weights" not in child.stderr and not (tmp_path / "o").exists()
 
 
 def test_a_failed_run_keeps_what_is_complete(

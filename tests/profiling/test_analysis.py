@@ -191,6 +191,9 @@ def test_a_failed_numeric_check_refuses_the_speeds_of_its_stage_only() -> None:
     }
     assert speeds["decode"]["up_proj"] == (None, "|Δ| = 5.0e-01 (1.0e-06)")
     assert speeds["decode"]["gate_proj"][0] and speeds["prefill"]["up_proj"][0]
+    prefill, decode = (stage_table(profile, stage) for stage in STAGES)
+    assert prefill is not None and decode is not None
+    assert (prefill.wrong, decode.wrong) == ([], ["up_proj"])
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from profile_builder import assemble, build_profile
+from symptoms import checked
 from trine.profiling.profile import FixTrial, Measured, Profile
 from trine.report import markdown
 from trine.report.content.report import build
@@ -150,6 +151,15 @@ def test_fix_trials_stand_beside_their_prediction(profile: Profile) -> None:
         "2.00×",
         "9,000 → 12",
     ]
+
+
+def test_a_pass_with_a_wrong_output_has_no_speed() -> None:
+    text = rendered(checked())
+    figures = {row[0]: row for row in table_after(text, "# ")}
+    assert figures["warm prefill"][6] != "—" and figures["warm decode step"][6] == "—"
+    assert "The speed of `up_proj` is refused: `|Δ| = 5.0e-01 (1.0e-06)`" in text
+    assert "2 outputs of 2 operators (layers: 2)" in text and "1 agree" in text
+    assert "No output was checked" in rendered(build_profile())
 
 
 def test_notable_facts_come_from_the_records(profile: Profile) -> None:

@@ -90,7 +90,8 @@ class StageTable:
 
     `rows` are in the order of first execution. `unattributed_ms` is the sum of the rows of kind
     "unattributed" (gaps that no rule names), `recorder_ms` the recorder's own time inside the
-    pass, `rest_ms` = wall - sum of row medians - recorder.
+    pass, `rest_ms` = wall - sum of row medians - recorder. `wrong` names the operators whose output
+    failed its numeric check: then the pass as a whole has no speed either.
     """
 
     stage: Stage
@@ -102,6 +103,7 @@ class StageTable:
     unattributed_ms: float
     recorder_ms: float
     rest_ms: float
+    wrong: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,7 @@ def stage_table(profile: Profile, stage: Stage, state: State = "measured") -> St
         unattributed_ms=sum(r.time_ms.median for r in rows if r.kind == "unattributed"),
         recorder_ms=recorder,
         rest_ms=wall.median - sum(r.time_ms.median for r in rows) - recorder,
+        wrong=list(rejected),
     )
 
 

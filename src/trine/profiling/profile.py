@@ -1,3 +1,4 @@
+# Long because the types of one document stand together, in the order in which it holds them.
 """The Profile: everything one profiling run measured, as plain data in one JSON document.
 
 A Profile holds facts only. Medians, shares, rooflines and findings are pure functions of it
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -246,6 +248,10 @@ class Experiment:
     layer: int
     tokens: int
     samples_ns: dict[str, list[int]]
+
+    def median_ns(self, key: str) -> float:
+        """The median sample of a key; 0 without samples."""
+        return statistics.median(self.samples_ns.get(key) or [0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -278,7 +278,7 @@ def require_compiler() -> None:
 
     try:
         get_cpp_compiler()
-    except InvalidCxxCompiler:
+    except (InvalidCxxCompiler, OSError):
         raise ToolError(
             "torch.compile needs a C++ compiler and none was found; install one (Debian: apt-get "
             "install g++) or name it in CXX"

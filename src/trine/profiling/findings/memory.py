@@ -6,7 +6,6 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from trine.profiling.analysis import OperatorRow, StageTable
 from trine.profiling.findings.finding import (
@@ -91,7 +90,7 @@ def _storm_finding(table: StageTable, storms: list[_Storm], effect: float) -> Fi
             "operators": ", ".join(storm.row.operator for storm in storms),
             "calls_share": len(hit) / calls,
             "faults": round(faults),
-            "faults_per_call": round(max(_median(s.hit, "minor_faults") for s in storms)),
+            "faults_per_call": round(max(_faults(s.hit) for s in storms)),
             "faulted_mb": faults * PAGE / 1e6,
             "temporary_mb": sum(r.temporary_bytes for r in hit) / 2 / 1e6 / table.passes,
             "block_mb": block / 1e6,
@@ -107,16 +106,17 @@ def _storm_finding(table: StageTable, storms: list[_Storm], effect: float) -> Fi
 def _storm_line(storm: _Storm) -> str:
     """Calls that were hit, and beside them the calls of the same operator that were not."""
     parts = [
-        f"{_median(calls, 'minor_faults'):,.0f} × {PAGE // 1024} KiB, {storm.block / 1e6:.1f} MB, "
-        f"{_median(calls, 'duration_ns') / NS_PER_MS:.2f} ms ({len(calls)})"
+        f"{_faults(calls):,.0f} × {PAGE // 1024} KiB, {storm.block / 1e6:.1f} MB, "
+        f"{statistics.median(map(_ms, calls)):.2f} ms ({len(calls)})"
         for calls in (storm.hit, storm.calm)
         if calls
     ]
     return f"{storm.row.operator}: {'; '.join(parts)}"
 
 
-def _median(records: list[Record], counter: Literal["minor_faults", "duration_ns"]) -> float:
-    return float(statistics.median(getattr(record, counter) for record in records))
+def _faults(calls: list[Record]) -> float:
+    """Minor page faults of the median call."""
+    return statistics.median(r.minor_faults for r in calls)
 
 
 def malloc_environment(block_bytes: float) -> dict[str, str]:

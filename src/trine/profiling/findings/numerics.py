@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
-
 from trine.profiling.analysis import StageTable
 from trine.profiling.findings.finding import EVIDENCE_LINES, WORTH, Case, Finding, row_of
 from trine.profiling.profile import Experiment
@@ -38,7 +36,7 @@ def _repeated_step(case: Case, mode: str, step: str, rule: str) -> list[Finding]
     findings: list[Finding] = []
     for table in case.warm.values():
         effects = {
-            e.operator: _median(e, step) / _median(e, "whole") * row.time_ms.median
+            e.operator: e.median_ns(step) / e.median_ns("whole") * row.time_ms.median
             for e in trials
             if (row := row_of(table, e.operator)) and table.tokens <= e.tokens
         }
@@ -73,7 +71,7 @@ def _repeated(
             "parts_high": max(ratios),
         },
         evidence=[
-            f"{e.operator}: {_median(e, step) / 1e6:.2f} / {_median(e, 'whole') / 1e6:.2f} ms, "
+            f"{e.operator}: {e.median_ns(step) / 1e6:.2f} / {e.median_ns('whole') / 1e6:.2f} ms, "
             f"{effects[e.operator]:.1f} ms"
             for e in used[:EVIDENCE_LINES]
         ],
@@ -116,7 +114,7 @@ def slow_dtype(case: Case) -> list[Finding]:
                 for e in trials
                 if (row := row_of(table, e.operator))
                 and e.tokens == table.tokens
-                and _median(e, other) > 0
+                and e.median_ns(other) > 0
             }
             before = sum(now for now, _ in times.values())
             after = sum(then for _, then in times.values())
@@ -159,20 +157,15 @@ def _slowness(experiment: Experiment, dtype: str, other: str) -> float:
     ratios = [a / b for a, b in zip(samples[dtype], samples[other], strict=False) if a and b]
     if not ratios or stat(ratios).low <= 1 <= stat(ratios).high:
         return 1.0
-    return _median(experiment, dtype) / _median(experiment, other)
+    return experiment.median_ns(dtype) / experiment.median_ns(other)
 
 
 def _trials(case: Case, kind: str, *keys: str) -> list[Experiment]:
     """The experiments of one kind that have samples of every key."""
     experiments = (e for e in case.profile.experiments if e.kind == kind)
-    return [e for e in experiments if all(_median(e, key) > 0 for key in keys)]
+    return [e for e in experiments if all(e.median_ns(key) > 0 for key in keys)]
 
 
 def _parts_ratio(experiment: Experiment) -> float:
-    parts = (_median(experiment, key) for key in experiment.samples_ns if key != "whole")
-    return sum(parts) / _median(experiment, "whole")
-
-
-def _median(experiment: Experiment, key: str) -> float:
-    """Nanoseconds; 0 without samples."""
-    return statistics.median(experiment.samples_ns.get(key) or [0])
+    parts = (experiment.median_ns(key) for key in experiment.samples_ns if key != "whole")
+    return sum(parts) / experiment.median_ns("whole")

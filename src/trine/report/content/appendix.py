@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from trine.profiling.costs import DEFINITIONS
+from trine.profiling.profile import NumericCheck
 from trine.report import quantity as q
 from trine.report.content.head import recorder_difference, recorder_share
 from trine.report.document import (
@@ -46,6 +49,7 @@ def _definitions(words: Words) -> Table:
 
 def _method(facts: Facts, words: Words) -> list[str]:
     items = [words(f"method.{name}") for name in ("median", "tiling", "probes", "memory", "roofs")]
+    items.append(_checks(facts.profile.checks, words))
     overhead = facts.profile.overhead
     if overhead and overhead.bare_ns and overhead.recorded_ns:
         share, low, high = recorder_difference(overhead)
@@ -62,3 +66,26 @@ def _method(facts: Facts, words: Words) -> list[str]:
             )
         )
     return items
+
+
+def _checks(checks: Sequence[NumericCheck], words: Words) -> str:
+    """How many outputs were compared with the reference, and how close the worst came."""
+    if not checks:
+        return words("method.unchecked")
+
+    def used(check: NumericCheck) -> float:
+        return check.error / check.tolerance if check.tolerance else float(check.error > 0)
+
+    worst = max(checks, key=used)
+    layers = sorted({check.layer for check in checks if check.layer >= 0})
+    return words(
+        "method.checks",
+        n=q.count(len(checks)),
+        operators=q.count(len({check.operator for check in checks})),
+        layers=words("separator").join(map(str, layers)),
+        passed=q.count(sum(check.passed for check in checks)),
+        name=code(worst.operator),
+        error=f"{worst.error:.1e}",
+        allowed=f"{worst.tolerance:.1e}",
+        ties=q.count(sum(check.at_ties for check in checks)),
+    )

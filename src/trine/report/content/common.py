@@ -45,8 +45,10 @@ def spread(stat: Stat) -> tuple[str, str]:
 
 
 def tokens_per_second(table: StageTable) -> float | None:
-    """Tokens of a pass over its median wall time."""
-    return 1000 * table.tokens / table.wall_ms.median if table.wall_ms.median > 0 else None
+    """Tokens of a pass over its median wall time; None when some output in it was wrong."""
+    if table.wrong or table.wall_ms.median <= 0:
+        return None
+    return 1000 * table.tokens / table.wall_ms.median
 
 
 def pass_bytes(table: StageTable) -> int:

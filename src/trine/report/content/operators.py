@@ -112,6 +112,7 @@ def _remainder(label: str, value: float, found: StageTable) -> Row:
 def _wall(words: Words, found: StageTable) -> Row:
     wall = found.wall_ms
     all_ops = sum(row.ops for row in found.rows)
+    valid = bool(wall.median) and not found.wrong
     return Row(
         [
             words("row.wall"),
@@ -122,8 +123,8 @@ def _wall(words: Words, found: StageTable) -> Row:
             q.percent(1.0),
             q.ops(all_ops).strip(),
             q.percent(1.0),
-            q.rate(all_ops / wall.median / 1e6 if wall.median else None),
-            q.rate(pass_bytes(found) / wall.median / 1e6 if wall.median else None),
+            q.rate(all_ops / wall.median / 1e6 if valid else None),
+            q.rate(pass_bytes(found) / wall.median / 1e6 if valid else None),
             "",
             "",
             q.count(sum(row.minor_faults for row in found.rows)),

@@ -209,8 +209,7 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "OPs, GB/s, faults and RSS change are of one pass; bytes are modelled (appendix). Bound by "
         "overhead: neither roof explains the time.",
         "operators.gaps": "Intervals without a name: {n}. The longest: {names}.",
-        "operators.refused": "The speed of {name} is not shown ({reason}): either its modelled "
-        "bytes or the probe of the roof is wrong.",
+        "operators.refused": "The speed of {name} is refused: {reason}. The findings say why.",
         "row.gap": "gap: {name}",
         "row.unattributed": "unattributed",
         "row.recorder": "recorder",
@@ -360,6 +359,11 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "named (MB) hold mebibytes, as they always have.",
         "method.roofs": "Roofs are measured in the run itself. A speed above its roof by more than "
         "the margin of the probe is refused, not printed.",
+        "method.checks": "Outside the timed passes {n} outputs of {operators} operators (layers: "
+        "{layers}) were computed again by the NumPy reference, each from its own recorded input: "
+        "{passed} agree; the worst is {name}, off by {error} ({allowed} allowed); {ties} codes "
+        "differ at rounding ties, where either is right.",
+        "method.unchecked": "No output was checked against the reference: this run ended before.",
         "method.overhead": "Recorder overhead: {own} of a warm prefill on the recorder's own "
         "clock, {events} events. A cross-check that also sees the cost of being called: {pairs} "
         "prefills without the recorder, interleaved with as many with it, differ by {share} (95% "

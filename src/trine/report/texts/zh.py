@@ -200,7 +200,7 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "缺页与 RSS 变化均按单次前向计，字节数为模型值（见附录）。受限于固定开销："
         "两种上限都无法解释该耗时。",
         "operators.gaps": "未命名的间隙共 {n} 处，其中最长的是：{names}。",
-        "operators.refused": "{name} 的速度不予显示（{reason}）：说明字节模型或上限的测量有误。",
+        "operators.refused": "{name} 的速度不予显示：{reason}。原因见各项结论。",
         "row.gap": "间隙：{name}",
         "row.unattributed": "未归因",
         "row.recorder": "记录器",
@@ -343,6 +343,11 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "method.memory": "RSS 变化带符号。单位采用十进制；"
         "只有 CSV 和 JSON 中标有 (MB) 的列沿用原有惯例，以 MiB 计。",
         "method.roofs": "上限在本次运行中实测。速度若超出上限且超过测量裕量，则不予显示。",
+        "method.checks": "在计时之外，用 NumPy 参考实现重新计算了 {operators} 个算子的 {n} 个输出"
+        "（层：{layers}），输入均为各算子自身记录到的输入：{passed} 个一致；"
+        "误差最大的是 {name}：{error}（容差 {allowed}）；"
+        "{ties} 个编码在舍入中点处不同，两者皆正确。",
+        "method.unchecked": "没有任何输出与参考实现核对过：本次运行在此之前就结束了。",
         "method.overhead": "记录器开销：按其自身计时占一次热态 prefill 的 {own}，"
         "共 {events} 个事件。"
         "另有一项把 hook 调用本身也算在内的交叉检验：{pairs} 次不带记录器的 prefill 与同样次数的"

@@ -12,15 +12,22 @@ NATIVE := $(wildcard native/*.cpp native/*.h native/isa/*.cpp native/isa/*.h)
 ENVIRONMENT := $(VENV)/.environment
 INSTALLED := $(VENV)/.installed
 
-.PHONY: setup profile test lint format clean
+.PHONY: setup profile hw test test-hw lint format clean
 
 setup: $(INSTALLED)
 
 profile: $(INSTALLED)
 	$(BIN)/trine profile --layers fit $(ARGS)
 
+# One BitLinear of 2B-4T size through the simulated unit.
+hw: $(INSTALLED)
+	$(BIN)/trine hw simulate
+
 test: $(INSTALLED)
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -m "not hardware"
+
+test-hw: $(INSTALLED)
+	$(BIN)/pytest -q tests/hw tests/rtl
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check
@@ -49,5 +56,5 @@ $(ENVIRONMENT): scripts/system-packages.sh constraints.txt
 # The project itself, editable: Python runs from src, and the extension is rebuilt here whenever a
 # native file changed (incrementally, in build).
 $(INSTALLED): $(ENVIRONMENT) pyproject.toml constraints.txt CMakeLists.txt $(NATIVE)
-	$(PIP) install --no-build-isolation -c constraints.txt -e '.[torch,dev]'
+	$(PIP) install --no-build-isolation -c constraints.txt -e '.[torch,hw,dev]'
 	touch $@

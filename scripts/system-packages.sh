@@ -6,6 +6,7 @@ set -euo pipefail
 python=${PYTHON:-python3}
 packages=()
 command -v "${CXX:-c++}" >/dev/null || packages+=(g++)
+command -v make >/dev/null || packages+=(make)
 "$python" -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 
 if ((${#packages[@]} == 0)); then

@@ -135,7 +135,7 @@ def test_a_job_that_reuses_broken_activations_fails_too() -> None:
     weights = driver.store(pack_tdpu(trits, layout))
     jobs = [driver.submit(layout, weights, codes), driver.submit(layout, weights, None)]
     for job in jobs:
-        with pytest.raises(HardwareError, match="AXI_READ|REUSE"):
+        with pytest.raises(HardwareError, match=r"AXI_READ|REUSE"):
             driver.wait(job, clocks=10_000)
     check(driver, *CASE)
 

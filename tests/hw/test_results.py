@@ -1,4 +1,4 @@
-"""Accumulators of the simulated unit against the NumPy reference, with random stalls on every channel."""
+"""Accumulators of the simulated unit against NumPy; every AXI channel stalls at random."""
 
 from __future__ import annotations
 

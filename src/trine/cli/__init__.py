@@ -11,7 +11,7 @@ import sys
 import typer
 import typer.exceptions
 
-from trine.cli import info, profile, report, train
+from trine.cli import hw, info, profile, report, train
 from trine.errors import TrineError
 
 VERBS = (profile, report, train, info)
@@ -36,6 +36,7 @@ def run(arguments: list[str]) -> int:
     )
     for verb in VERBS:
         app.command(verb.NAME)(verb.command)
+    app.add_typer(hw.app, name=hw.NAME)
     try:
         # Without standalone mode typer returns a command's value, and 130 after Ctrl-C.
         code = app(arguments, prog_name="trine", standalone_mode=False)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from trine.profiling.costs import DEFINITIONS
 from trine.profiling.profile import NumericCheck
 from trine.report import quantity as q
+from trine.report.content.common import REPETITIONS_FOR_INTERVAL
 from trine.report.content.head import recorder_difference, recorder_share
 from trine.report.document import (
     Block,
@@ -53,14 +54,15 @@ def _method(facts: Facts, words: Words) -> list[str]:
     overhead = facts.profile.overhead
     if overhead and overhead.bare_ns and overhead.recorded_ns:
         share, low, high = recorder_difference(overhead)
+        enough = len(overhead.bare_ns) >= REPETITIONS_FOR_INTERVAL
         table = facts.warm.get("prefill")
         items.append(
             words(
                 "method.overhead",
                 own=q.percent(recorder_share(table) if table else None),
                 share=q.percent(share),
-                low=q.percent(low),
-                high=q.percent(high),
+                low=q.percent(low if enough else None),
+                high=q.percent(high if enough else None),
                 pairs=q.count(len(overhead.bare_ns)),
                 events=q.count(overhead.events_per_pass),
             )

@@ -83,7 +83,7 @@ FINDINGS: Mapping[str, FindingText] = MappingProxyType(
             title="首次 {stage} 前向耗时是热态的 {ratio:.1f} 倍",
             why="冷态 {cold_ms:,.0f} ms，热态 {warm_ms:,.1f} ms（中位数）；"
             "冷态中有 {compile_ms:,.0f} ms 是 torch.compile。"
-            "冷态前向发生 {cold_faults:,} 次次缺页（minor fault），热态为 {warm_faults:,.0f} 次；"
+            "冷态前向有 {cold_faults:,} 次缺页（minor fault），热态为 {warm_faults:,.0f} 次；"
             "冷态占用内核 CPU 时间 {cold_system_ms:,.0f} ms，其余的等待没有测量。",
             fix="让进程常驻，在第一个请求之前完成预热；只在热态数据之间作对比。",
         ),

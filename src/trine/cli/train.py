@@ -62,16 +62,19 @@ def _started(
 ) -> Run:
     checkpoint = None if model is None else open_checkpoint(model)
     from trine.torch.train.prepare import Request, start_run
+    from trine.torch.train.recipe import STORIES
 
     _require_empty(out)
     settings = {**DEFAULTS, "twin": False, **asked}
-    return start_run(Request(data=data, out=out, held_out=held_out, start=checkpoint, **settings))
+    return start_run(
+        Request(data=data, out=out, held_out=held_out, model=STORIES, start=checkpoint, **settings)
+    )
 
 
 def _require_empty(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file; --out needs a folder")
-    if (out / "training").exists():
+    if (out / "training" / "state.pt").exists():
         raise OutputExists(f"{out} holds a run; --resume goes on with it, or choose another --out")
     if out.is_dir() and any(out.iterdir()):
         raise OutputExists(f"{out} is not empty; choose another --out")
@@ -103,7 +106,7 @@ def _train(run: Run, out: Path) -> None:
         with TrainingBar(run.recipe.steps, run.step) as bar:
             run.train(bar)
     except KeyboardInterrupt:
-        bar.say(f"saved at step {run.step} of {run.recipe.steps}; --resume goes on from there")
+        bar.say(f"--resume goes on from step {run.saved_step} of {run.recipe.steps}")
         raise
     finally:
         if folder.log.exists() and folder.log.stat().st_size:

@@ -64,6 +64,8 @@ class Run:
         self.recipe = recipe
         self.networks = networks
         self.step = 0
+        # The step that a resumed run would go on from.
+        self.saved_step = 0
         self._optimizers = {name: make_optimizer(model) for name, model in networks.items()}
         self._windows = windows
         self._validation = validation
@@ -77,7 +79,7 @@ class Run:
             for parameter_name, parameter in model.named_parameters():
                 parameter.copy_(saved[parameter_name])
             self._optimizers[name].load_state_dict(state["optimizers"][name])
-        self.step = state["step"]
+        self.step = self.saved_step = state["step"]
         _cut_log(self._folder, self.step)
 
     def train(
@@ -116,6 +118,7 @@ class Run:
             "optimizers": {name: o.state_dict() for name, o in self._optimizers.items()},
         }
         save_state(self._folder.state, state)
+        self.saved_step = self.step
         for name, model in self.networks.items():
             files.write_weights(self._folder.directory(name), model)
 
@@ -159,15 +162,11 @@ class Run:
         if not all(map(math.isfinite, figures)):
             raise TrineError(
                 f"step {self.step + 1}: the {name} network's loss is {figures[0]:g} and its "
-                f"gradient norm {figures[1]:g}; stopped, {self._kept()}; try a smaller --lr"
+                f"gradient norm {figures[1]:g}; stopped; the checkpoint of "
+                f"step {self.saved_step} is kept in {self._folder.root}; try a smaller --lr"
             )
         optimizer.step()
         return figures
-
-    def _kept(self) -> str:
-        if not self._folder.state.exists():
-            return "nothing was saved yet"
-        return f"the last good checkpoint is kept in {self._folder.root}"
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float] | None:

@@ -26,7 +26,7 @@ from trine.torch.train.corpus import (
 )
 from trine.torch.train.loop import Run
 from trine.torch.train.network import load_network, memory_needed, new_network
-from trine.torch.train.recipe import STORIES, Recipe
+from trine.torch.train.recipe import Recipe
 from trine.torch.train.state import load_state
 
 # Enough held-out windows that a step of the curve is not noise, few enough to cost under 1 %.
@@ -47,13 +47,13 @@ class Request:
     peak_lr: float
     twin: bool
     held_out: Sequence[str]
-    start: Checkpoint | None = None
     # The geometry and the vocabulary size of new weights.
-    model: ModelConfig = STORIES
+    model: ModelConfig
+    start: Checkpoint | None = None
 
 
 def start_run(request: Request) -> Run:
-    """A new run, its folder filled with everything but weights.
+    """A new run, saved at step 0, so that it can be resumed whenever it is killed.
 
     Raises UsageError for data or a checkpoint that cannot be trained on, OutOfMemory.
     """
@@ -63,18 +63,11 @@ def start_run(request: Request) -> Run:
     config = request.model if request.start is None else request.start.config
     window = min(LONGEST_WINDOW, config.context)
     _require_memory(config, request.batch, window, networks=2 if request.twin else 1)
-    run_folder = files.RunFolder(request.out)
-    run_folder.training.mkdir(parents=True, exist_ok=True)
     if request.start is None:
         tokenizer = _new_tokenizer(books, config)
-        files.write_tokenizer(run_folder.root, tokenizer, config.context)
-        if request.twin:
-            files.write_tokenizer(run_folder.twin, tokenizer, config.context)
         networks = _new_networks(config, request.seed, twin=request.twin)
     else:
-        source = _tokenizer_of(request.start)
-        tokenizer = load_tokenizer(source)
-        files.copy_tokenizer(source.parent, run_folder.root)
+        tokenizer = load_tokenizer(_tokenizer_of(request.start))
         networks = {"ternary": load_network(request.start)}
     tokens = _training_tokens(tokenizer, books, config)
     recipe = Recipe(
@@ -89,11 +82,29 @@ def start_run(request: Request) -> Run:
         held_out=tuple(books.held_out),
         data=digest(tokens),
     )
+    run_folder = files.RunFolder(request.out)
     run = _assemble(recipe, networks, tokens, tokenizer, books, run_folder)
-    files.write_json(run_folder.recipe, recipe.to_dict())
-    for name, model in networks.items():
-        files.write_config(run_folder.directory(name), model)
+    # Last, so that a refusal leaves nothing behind.
+    _fill(run_folder, run, tokenizer, request.start)
     return run
+
+
+def _fill(
+    run_folder: files.RunFolder, run: Run, tokenizer: Tokenizer, start: Checkpoint | None
+) -> None:
+    try:
+        run_folder.training.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make {run_folder.training}: {error.strerror}") from None
+    for name, model in run.networks.items():
+        directory = run_folder.directory(name)
+        if start is None:
+            files.write_tokenizer(directory, tokenizer, run.recipe.model.context)
+        else:
+            files.copy_tokenizer(_tokenizer_of(start).parent, directory)
+        files.write_config(directory, model)
+    files.write_json(run_folder.recipe, run.recipe.to_dict())
+    run.save()
 
 
 def resume_run(data: Path, out: Path, asked: Mapping[str, Any]) -> Run:

@@ -25,8 +25,8 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
         yield running
 
 
-def profile(hub: Hub, folder: Path, *arguments: str) -> str:
-    """The one line of a refusal."""
+def profile(hub: Hub, folder: Path, *arguments: str, lines: int = 1) -> str:
+    """What a refusal says, in so many lines."""
     child = subprocess.run(
         [sys.executable, "-m", "trine", "profile", "someone/model", *arguments],
         env=hub.environment(folder / "home"),
@@ -36,7 +36,7 @@ def profile(hub: Hub, folder: Path, *arguments: str) -> str:
         check=False,
     )
     assert child.returncode in (1, 2) and child.stdout == ""
-    assert child.stderr.count("\n") == 1, child.stderr
+    assert child.stderr.count("\n") == lines, child.stderr
     return child.stderr
 
 
@@ -70,4 +70,13 @@ def test_what_the_config_decides_is_refused_before_the_weights_come(
 ) -> None:
     assert message in profile(hub, tmp_path, *arguments, "--out", "new/folder")
     assert hub.fetched() == ["config.json"]
+    assert not (tmp_path / "new").exists()
+
+
+def test_damaged_weights_are_found_after_a_line_of_progress(hub: Hub, tmp_path: Path) -> None:
+    weights = tmp_path / "model" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    said = profile(hub, tmp_path, "--out", "new", lines=2).splitlines()
+    assert said[0] == "trine: fetching someone/model"
+    assert "the file is truncated; download it again" in said[1]
     assert not (tmp_path / "new").exists()

@@ -24,7 +24,7 @@ module tdpu_queue #(
     $error("tdpu_queue: DEPTH must be a power of two of at least 2");
   end
 
-  logic [WIDTH-1:0] mem[DEPTH];
+  (* ram_style = "distributed" *) logic [WIDTH-1:0] mem[DEPTH];
   logic [AddrW:0] wptr_q, rptr_q;
 
   assign ready_o = wptr_q != {~rptr_q[AddrW], rptr_q[AddrW-1:0]};

@@ -18,7 +18,7 @@ module tdpu_ram #(
   output logic [WIDTH-1:0] rdata_o
 );
 
-  logic [WIDTH-1:0] mem[DEPTH];
+  (* ram_style = "block" *) logic [WIDTH-1:0] mem[DEPTH];
 
   always_ff @(posedge clk_i) begin
     if (wen_i) mem[waddr_i] <= wdata_i;

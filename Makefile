@@ -8,16 +8,24 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Arguments of `trine profile`, for example: make profile ARGS="--layers 2 --out /tmp/p"
 ARGS ?=
 
+# Text and result of `make train`.
+BOOKS ?= books
+OUT ?= trine-train-stories
+
 NATIVE := $(wildcard native/*.cpp native/*.h native/isa/*.cpp native/isa/*.h)
 ENVIRONMENT := $(VENV)/.environment
 INSTALLED := $(VENV)/.installed
 
-.PHONY: setup profile hw test test-hw lint format clean
+.PHONY: setup profile train hw test test-hw lint format clean
 
 setup: $(INSTALLED)
 
 profile: $(INSTALLED)
 	$(BIN)/trine profile --layers fit $(ARGS)
+
+# The model that ships, in hours; BOOKS is a folder of .txt files. The same command goes on.
+train: $(INSTALLED)
+	scripts/train-stories.sh "$(BOOKS)" "$(OUT)"
 
 # One BitLinear of 2B-4T size through the simulated unit.
 hw: $(INSTALLED)

@@ -14,6 +14,7 @@ torch = require_module("torch")
 
 from torch.nn import functional as F  # noqa: E402
 
+from trine.torch.train import samples  # noqa: E402
 from trine.torch.train.corpus import encode, load_tokenizer  # noqa: E402
 from trine.torch.train.evaluate import LanguageModelScorer, score, shared_text  # noqa: E402
 from trine.torch.train.loss_plot import draw  # noqa: E402
@@ -93,7 +94,10 @@ def test_shared_text_counts_verbatim_stretches() -> None:
     assert shared_text(["?" * 70 + held_out[:64]], held_out) == pytest.approx(1 / 42)
 
 
-def test_samples_depend_on_the_seed_alone(request_: Request) -> None:
+def test_samples_depend_on_the_seed_alone(
+    request_: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samples, "NEW_TOKENS", 12)
     run = start_run(dataclasses.replace(request_, twin=False))
     model = run.networks["ternary"].eval()
     tokenizer = load_tokenizer(request_.out / "tokenizer.json")

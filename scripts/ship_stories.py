@@ -21,19 +21,20 @@ import torch
 from trine.checkpoint import open_checkpoint
 from trine.checkpoint.tensors import EMBEDDING
 from trine.torch.models import build
-from trine.torch.train.corpus import Books, load_tokenizer, read_books
+from trine.torch.train.corpus import Books, digest, encode, load_tokenizer, read_books
 from trine.torch.train.evaluate import LanguageModelScorer, Score, score, shared_text
 from trine.torch.train.folder import RunFolder
 from trine.torch.train.loop import read_log
 from trine.torch.train.ngram import ByteBigram
 from trine.torch.train.pack import pack
+from trine.torch.train.prepare import separator
 from trine.torch.train.recipe import Recipe
 from trine.torch.train.samples import NEW_TOKENS, TEMPERATURE, TOP_K, Sample, draw_samples
 from trine.torch.train.state import load_state
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "scripts" / "model-card-stories.md.in"
-SEEDS = (0, 1)
+SAMPLES_OF_EACH_PROMPT = 2
 
 
 def main(run: RunFolder, folder: Path, to: Path) -> None:
@@ -46,8 +47,11 @@ def main(run: RunFolder, folder: Path, to: Path) -> None:
     saved = state["networks"]["ternary"][EMBEDDING].numpy()
     if not np.array_equal(trained.dense(EMBEDDING), saved):
         sys.exit(f"{run.root} was being written to; wait for its next checkpoint")
+    tokenizer = load_tokenizer(run.tokenizer)
+    stream = encode(tokenizer, books.training.values(), separator(recipe.model))
+    if digest(stream) != recipe.data:
+        sys.exit(f"the text in {folder} is not what {run.root} was trained on")
     pack(trained, run.root, packed)
-    tokenizer = load_tokenizer(packed / "tokenizer.json")
     shipped = build(open_checkpoint(str(packed)), mode="offline", dtype="float32")
     twin: Any = transformers.AutoModelForCausalLM.from_pretrained(run.twin, dtype=torch.float32)
     scorers = {
@@ -63,7 +67,7 @@ def main(run: RunFolder, folder: Path, to: Path) -> None:
             scores[name] = score(books.held_out, scorer)
             print(f"{name:16} {scores[name]['all'].perplexity:8.3f} per byte", flush=True)
     shared = {name: shared_text(books.training.values(), t) for name, t in books.held_out.items()}
-    samples = draw_samples(shipped, tokenizer, SEEDS)
+    samples = draw_samples(shipped, tokenizer, SAMPLES_OF_EACH_PROMPT)
     figures = _figures(recipe, state["step"], scores, shared, read_log(run))
     figures["packed_bytes"] = sum(path.stat().st_size for path in packed.iterdir())
     card.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +76,7 @@ def main(run: RunFolder, folder: Path, to: Path) -> None:
 
 
 def _scorer(model: Any, tokenizer: Any, recipe: Recipe) -> LanguageModelScorer:
-    end = recipe.model.eos_token_id
+    end = separator(recipe.model)
     return LanguageModelScorer(model.eval(), tokenizer, separator=end, window=recipe.window)
 
 

@@ -21,6 +21,13 @@ def test_held_out_books_are_in_no_training_text(books: Path) -> None:
     assert list(split.held_out) == ["three.txt", "two.txt"]
 
 
+def test_a_whole_name_is_no_pattern(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x")
+    (tmp_path / "[a].txt").write_text("y")
+    assert list(corpus.read_books(tmp_path, ["[a].txt"]).held_out) == ["[a].txt"]
+    assert list(corpus.read_books(tmp_path, ["[ab].txt"]).held_out) == ["a.txt"]
+
+
 @pytest.mark.parametrize(
     ("files", "held_out", "message"),
     [

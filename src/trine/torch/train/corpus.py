@@ -36,10 +36,14 @@ def read_books(folder: Path, held_out: Sequence[str]) -> Books:
         raise UsageError(f"no folder {folder}: give a folder of .txt files, one book a file")
     paths = sorted(folder.glob("*.txt"))
     texts = {path.name: _read(path) for path in paths}
+    judged = set()
     for pattern in held_out:
-        if not any(fnmatchcase(name, pattern) for name in texts):
+        # A resumed run gives whole names, which may hold a pattern's brackets.
+        whole = pattern in texts
+        matched = {pattern} if whole else {name for name in texts if fnmatchcase(name, pattern)}
+        if not matched:
             raise UsageError(f"--held-out {pattern!r} matches no .txt file in {folder}")
-    judged = {name for name in texts if any(fnmatchcase(name, p) for p in held_out)}
+        judged |= matched
     training = {name: text for name, text in texts.items() if name not in judged and text}
     if not training:
         reason = "there is none" if not paths else "they are empty or all held out"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,23 +24,22 @@ class Sample:
     text: str
 
 
-def draw_samples(model: Any, tokenizer: Tokenizer, seeds: Sequence[int]) -> list[Sample]:
-    """One sample of each prompt and seed, with Hugging Face's own `generate`."""
+def draw_samples(model: Any, tokenizer: Tokenizer, each: int) -> list[Sample]:
+    """`each` samples of every prompt with seeds 0, 1, 2, ..., by Hugging Face's own `generate`."""
     samples = []
-    for prompt in PROMPTS:
+    for seed, prompt in enumerate(prompt for prompt in PROMPTS for _ in range(each)):
         ids = tokenizer.encode(prompt, add_special_tokens=False).ids
-        for seed in seeds:
-            torch.manual_seed(seed)
-            # One shape a token: compiling Hugging Face's kernels for each would take minutes.
-            with torch.compiler.set_stance("force_eager"):
-                tokens = model.generate(
-                    torch.tensor([ids]),
-                    attention_mask=torch.ones(1, len(ids), dtype=torch.long),
-                    do_sample=True,
-                    temperature=TEMPERATURE,
-                    top_k=TOP_K,
-                    max_new_tokens=NEW_TOKENS,
-                    pad_token_id=model.config.eos_token_id,
-                )
-            samples.append(Sample(prompt, seed, tokenizer.decode(tokens[0].tolist())))
+        torch.manual_seed(seed)
+        # One shape a token: compiling Hugging Face's kernels for each would take minutes.
+        with torch.compiler.set_stance("force_eager"):
+            tokens = model.generate(
+                torch.tensor([ids]),
+                attention_mask=torch.ones(1, len(ids), dtype=torch.long),
+                do_sample=True,
+                temperature=TEMPERATURE,
+                top_k=TOP_K,
+                max_new_tokens=NEW_TOKENS,
+                pad_token_id=model.config.eos_token_id,
+            )
+        samples.append(Sample(prompt, seed, tokenizer.decode(tokens[0].tolist())))
     return samples

@@ -2,11 +2,12 @@
 //
 // Every call releases the GIL. std::invalid_argument arrives in Python as ValueError,
 // std::bad_alloc as MemoryError.
+#include "bindings.h"
+
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include "bindings.h"
 #include "dispatch.h"
 #include "isa/ops.h"
 #include "probe.h"

@@ -30,10 +30,9 @@ template <class T, int kDims>
 using Out = nb::ndarray<T, nb::ndim<kDims>, nb::c_contig, nb::device::cpu>;
 
 constexpr const char* kStepNames[kSteps] = {
-    "embed_tokens",   "input_layernorm", "qkv_proj",
-    "rope",           "attention",       "attn_sub_norm",
-    "o_proj",         "post_attention_layernorm", "gate_up_proj",
-    "ffn_sub_norm",   "down_proj",       "norm",
+    "embed_tokens", "input_layernorm", "qkv_proj",  "rope",
+    "attention",    "attn_sub_norm",   "o_proj",    "post_attention_layernorm",
+    "gate_up_proj", "ffn_sub_norm",    "down_proj", "norm",
 };
 constexpr const char* kLinearNames[kLinears] = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
                                                 "gate_proj", "up_proj", "down_proj"};
@@ -97,9 +96,8 @@ std::vector<EventTuple> forward(Engine& engine, const std::vector<KvCache*>& cac
       const nb::ndarray<nb::numpy, const float, nb::ndim<2>> values(data, {count, columns});
       nb::object scale_array = nb::none();
       if (scales != nullptr) {
-        scale_array =
-            nb::cast(nb::ndarray<nb::numpy, const float, nb::ndim<1>>(scales, {count}),
-                     nb::rv_policy::copy);
+        scale_array = nb::cast(nb::ndarray<nb::numpy, const float, nb::ndim<1>>(scales, {count}),
+                               nb::rv_policy::copy);
       }
       tap(kStepNames[step], layer, nb::cast(values, nb::rv_policy::copy), scale_array);
     };
@@ -173,7 +171,8 @@ void bind_session(nb::module_& module) {
           "__init__",
           [](KvCache* self, std::size_t layers, std::size_t kv_heads, std::size_t head_dim,
              std::size_t capacity, const std::string& type) {
-            if (capacity == 0) throw std::invalid_argument("a KV cache holds at least one position");
+            if (capacity == 0)
+              throw std::invalid_argument("a KV cache holds at least one position");
             new (self) KvCache({layers, kv_heads, head_dim, capacity},
                                named<Cache>(kCacheNames, type, "cache type"));
           },

@@ -62,7 +62,7 @@ void accumulate(const std::string& isa, const std::string& code_name, Bytes tile
   }
   std::vector<Scratch> scratch;
   for (int worker = 0; worker < pool.threads(); ++worker) scratch.emplace_back(ops, matrix.k);
-  const Multiplication product(ops, matrix, quantised);
+  const Multiplication product(ops, matrix, quantised, pool.threads());
   std::int32_t* const sums = out.data();
   const auto keep = [&](const Block& block) {
     for (std::size_t t = 0; t < block.tokens; ++t) {
@@ -71,9 +71,8 @@ void accumulate(const std::string& isa, const std::string& code_name, Bytes tile
     }
   };
   Items items;
-  pool.run([&](int worker) {
-    product.work(items, scratch[static_cast<std::size_t>(worker)], keep);
-  });
+  pool.run(
+      [&](int worker) { product.work(items, scratch[static_cast<std::size_t>(worker)], keep); });
 }
 
 // Packs a matrix of a Hugging Face checkpoint; false when it holds the illegal code.
@@ -114,8 +113,8 @@ void bind_kernels(nb::module_& module) {
   nb::class_<Pool>(module, "Pool")
       .def(nb::init<int>(), "threads"_a)
       .def_prop_ro("threads", &Pool::threads);
-  module.def("accumulate", &accumulate, "isa"_a, "code"_a, "tiles"_a, "row_sums"_a,
-             "activations"_a, "pool"_a, "out"_a);
+  module.def("accumulate", &accumulate, "isa"_a, "code"_a, "tiles"_a, "row_sums"_a, "activations"_a,
+             "pool"_a, "out"_a);
   module.def("pack_hf", &pack_hf, "code"_a, "packed"_a, "tiles"_a, "row_sums"_a, "pool"_a);
 }
 

@@ -48,8 +48,8 @@ Engine::Engine(const Ops& ops, const Weights& weights, Pool& pool, const Table& 
 std::size_t Engine::workspace_bytes() const {
   const Geometry& g = weights_.geometry();
   const std::size_t qkv = weights_.value_row() + round_up(g.key_rows(), kTileRows);
-  return room_ * (sizeof(float) * (g.hidden + qkv + g.query_rows() + g.ffn) +
-                  3 * weights_.widest_k());
+  return room_ *
+         (sizeof(float) * (g.hidden + qkv + g.query_rows() + g.ffn) + 3 * weights_.widest_k());
 }
 
 void Engine::grow(std::size_t rows) {
@@ -148,7 +148,8 @@ class Engine::Pass {
     }
     ++phase;
     engine_.pool_.barrier();
-    if (worker == 0 && watch_.events != nullptr) watch_.events->push_back({step, layer, begin, now()});
+    if (worker == 0 && watch_.events != nullptr)
+      watch_.events->push_back({step, layer, begin, now()});
   }
 
   // Read by the others behind the barrier, at the end of a layer.
@@ -194,8 +195,8 @@ class Engine::Pass {
       for (std::size_t g = items.take(); g < groups; g = items.take()) {
         for (std::size_t row = g * group; row < std::min(count_, (g + 1) * group); ++row) {
           float* to = watch_.tap ? engine_.normed_.data() + row * n : normed;
-          decoder_.rms_norm(from + row * n, weights_.norm(layer, which), n,
-                            geometry_.rms_norm_eps, to);
+          decoder_.rms_norm(from + row * n, weights_.norm(layer, which), n, geometry_.rms_norm_eps,
+                            to);
           *quantised.scale(row) = decoder_.quantise(to, n, quantised.codes(row));
           quantised.finish(row);
         }
@@ -209,7 +210,7 @@ class Engine::Pass {
   void multiply(int worker, std::size_t& phase, Step step, std::size_t layer, Fused fused,
                 const Epilogue& epilogue) {
     const TernaryMatrix matrix = weights_.matrix(layer, fused);
-    const Multiplication product(ops_, matrix, engine_.quantised_);
+    const Multiplication product(ops_, matrix, engine_.quantised_, engine_.pool_.threads());
     run(worker, phase, step, static_cast<int>(layer), [&](Items& items) {
       product.work(items, engine_.workers_[static_cast<std::size_t>(worker)].scratch, epilogue);
     });
@@ -269,8 +270,8 @@ class Engine::Pass {
     norm(worker, phase, kAttentionNormStep, layer, kAttentionNorm, engine_.mixed_.data(),
          geometry_.query_rows());
     multiply(worker, phase, kOutputStep, layer, kOutput, [&](const Block& block) {
-      dequantise(block, weights_.tile_scales(layer, kOutput), geometry_.hidden, x,
-                 geometry_.hidden, decoder_.dequantise_add);
+      dequantise(block, weights_.tile_scales(layer, kOutput), geometry_.hidden, x, geometry_.hidden,
+                 decoder_.dequantise_add);
     });
     tap(worker, kOutputStep, number, x, geometry_.hidden, nullptr);
   }

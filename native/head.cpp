@@ -106,8 +106,8 @@ Int8Head::Int8Head(const Ops& ops, Pool& pool, const Table& rows)
 }
 
 void Int8Head::logits(const float* hidden, std::size_t tokens, float* logits) const {
-  const double top_code = std::min(
-      32767.0, std::floor(2147483647.0 / (127.0 * static_cast<double>(columns_))));
+  const double top_code =
+      std::min(32767.0, std::floor(2147483647.0 / (127.0 * static_cast<double>(columns_))));
   std::vector<std::int16_t> codes(tokens * columns_);
   std::vector<float> units(tokens);
   for (std::size_t t = 0; t < tokens; ++t) {
@@ -174,7 +174,8 @@ ScreenedHead::ScreenedHead(const Ops& ops, Pool& pool, const Table& rows, Code c
 }
 
 std::size_t ScreenedHead::bytes() const {
-  return matrix_.tiles * (matrix_.tile_bytes() + kTileRows * (sizeof(float) + sizeof(std::int32_t)));
+  return matrix_.tiles *
+         (matrix_.tile_bytes() + kTileRows * (sizeof(float) + sizeof(std::int32_t)));
 }
 
 float ScreenedHead::scan(const float* hidden) {
@@ -183,7 +184,7 @@ float ScreenedHead::scan(const float* hidden) {
   const float s = ops_.decoder.quantise(hidden, n, quantised_.codes(0));
   *quantised_.scale(0) = s;
   quantised_.finish(0);
-  const Multiplication product(ops_, matrix_, quantised_);
+  const Multiplication product(ops_, matrix_, quantised_, pool_.threads());
   Items items;
   pool_.run([&](int worker) {
     product.work(items, scratch_[static_cast<std::size_t>(worker)], [&](const Block& block) {
@@ -235,8 +236,7 @@ void ScreenedHead::rescore(const float* hidden, Selection& selection) const {
   selection.logits.resize(selection.rows.size());
   for_rows(pool_, selection.rows.size() - done, 8, [&](int, std::size_t first, std::size_t end) {
     for (std::size_t i = done + first; i < done + end; ++i) {
-      selection.logits[i] =
-          exact_.row_logit(static_cast<std::size_t>(selection.rows[i]), hidden);
+      selection.logits[i] = exact_.row_logit(static_cast<std::size_t>(selection.rows[i]), hidden);
     }
   });
 }

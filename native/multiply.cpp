@@ -6,9 +6,9 @@
 namespace trine {
 namespace {
 
-// Weights of one item of a GEMV: large enough that a worker streams, small enough that the last
-// items end together.
-constexpr std::size_t kGemvChunkBytes = std::size_t{64} << 10;
+// Weights of one item of a GEMV: large enough for streams that are far apart, small enough that a
+// worker that is held up leaves its share to the others.
+constexpr std::size_t kGemvChunkBytes = std::size_t{512} << 10;
 
 // The activations of one item of a GEMM stay in the L2 cache while tiles pass by.
 constexpr std::size_t kGemmBlockBytes = std::size_t{192} << 10;
@@ -16,11 +16,9 @@ constexpr std::size_t kGemmChunkTiles = 12;
 
 // Rows of sums that a worker holds: the tokens of a GEMM block, or of a GEMV's chunk of tiles.
 constexpr std::size_t kMaxBlockTokens = 192;
-constexpr std::size_t kMaxGemvTiles = 64;
+constexpr std::size_t kMaxGemvTiles = 256;
 
-std::size_t widest_k(std::size_t k) {
-  return std::max(padded_k(kTwoBit, k), padded_k(kBase3, k));
-}
+std::size_t widest_k(std::size_t k) { return std::max(padded_k(kTwoBit, k), padded_k(kBase3, k)); }
 
 }  // namespace
 
@@ -86,7 +84,7 @@ Scratch::Scratch(const Ops& ops, std::size_t max_k)
                      kGemvTokens * kMaxGemvTiles * kTileRows)) {}
 
 Multiplication::Multiplication(const Ops& ops, const TernaryMatrix& matrix,
-                               const QuantisedTokens& tokens)
+                               const QuantisedTokens& tokens, int workers)
     : ops_(ops), matrix_(matrix), tokens_(tokens) {
   if (tokens.uses_gemm()) {
     const auto group = static_cast<std::size_t>(ops.ternary.gemm_tokens);
@@ -96,7 +94,11 @@ Multiplication::Multiplication(const Ops& ops, const TernaryMatrix& matrix,
     chunk_tiles_ = kGemmChunkTiles;
   } else {
     block_groups_ = 1;
-    chunk_tiles_ = std::clamp<std::size_t>(kGemvChunkBytes / matrix.tile_bytes(), 1, kMaxGemvTiles);
+    // As many chunks for each worker, all of about one size.
+    const auto everybody = static_cast<std::size_t>(workers);
+    const std::size_t bytes = matrix.tiles * matrix.tile_bytes();
+    const std::size_t chunks = round_up(bytes / kGemvChunkBytes + 1, everybody);
+    chunk_tiles_ = std::min((matrix.tiles + chunks - 1) / chunks, kMaxGemvTiles);
   }
   chunks_ = (matrix.tiles + chunk_tiles_ - 1) / chunk_tiles_;
   const std::size_t blocks =
@@ -118,10 +120,10 @@ void Multiplication::gemv(std::size_t item, Scratch& scratch, const Epilogue& ep
   const std::size_t first = item * chunk_tiles_;
   const std::size_t tiles = std::min(chunk_tiles_, matrix_.tiles - first);
   const std::size_t stride = tiles * kTileRows;
-  ops_.ternary.gemv[matrix_.code](
-      matrix_.data + first * matrix_.tile_bytes(), tiles, matrix_.lines(),
-      matrix_.row_sums + first * kTileRows, tokens_.rows(0, static_cast<int>(tokens_.tokens())),
-      scratch.sums_.data(), stride);
+  ops_.ternary.gemv[matrix_.code](matrix_.data + first * matrix_.tile_bytes(), tiles,
+                                  matrix_.lines(), matrix_.row_sums + first * kTileRows,
+                                  tokens_.rows(0, static_cast<int>(tokens_.tokens())),
+                                  scratch.sums_.data(), stride);
   epilogue({first, tiles, 0, tokens_.tokens(), scratch.sums_.data(), stride});
 }
 

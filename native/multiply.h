@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+
 #include "aligned_array.h"
 #include "isa/ops.h"
 #include "pool.h"
@@ -92,7 +93,8 @@ class Scratch {
 // One product, worked on by every worker of a pool inside a run.
 class Multiplication {
  public:
-  Multiplication(const Ops& ops, const TernaryMatrix& matrix, const QuantisedTokens& tokens);
+  Multiplication(const Ops& ops, const TernaryMatrix& matrix, const QuantisedTokens& tokens,
+                 int workers);
 
   // Takes items until none is left.
   void work(Items& items, Scratch& scratch, const Epilogue& epilogue) const;

@@ -32,8 +32,7 @@ std::uint32_t lane_of(const std::uint32_t* words) {
     return words[0] | words[1] << 2 | words[2] << 4 | words[3] << 6;
   } else {
     // Each byte stays below 243, so nothing carries into its neighbour.
-    const std::uint32_t v =
-        words[0] * 81 + words[1] * 27 + words[2] * 9 + words[3] * 3 + words[4];
+    const std::uint32_t v = words[0] * 81 + words[1] * 27 + words[2] * 9 + words[3] * 3 + words[4];
     std::uint32_t lane = 0;
     for (int j = 0; j < 4; ++j) {
       lane |= std::uint32_t{kBase3Bytes[v >> (8 * j) & 255]} << (8 * j);
@@ -47,7 +46,7 @@ std::uint32_t sum_bytes(std::uint32_t word) { return (word * 0x01010101u) >> 24;
 
 template <Code kCode>
 bool pack_shifted(const std::uint8_t* from, int shift, std::size_t k, std::uint8_t* lane,
-              std::int32_t* row_sum) {
+                  std::int32_t* row_sum) {
   constexpr std::size_t kDigits = kLineK[kCode] / kLaneBytes;
   std::uint32_t illegal = 0;
   std::int64_t sum = 0;
@@ -100,7 +99,7 @@ bool pack(const HfMatrix& from, std::size_t row, std::uint8_t* lane, std::int32_
   }
   const std::size_t quarter = from.n / 4;
   return pack_shifted<kCode>(from.packed + row % quarter * from.k,
-                           2 * static_cast<int>(row / quarter), from.k, lane, row_sum);
+                             2 * static_cast<int>(row / quarter), from.k, lane, row_sum);
 }
 
 }  // namespace

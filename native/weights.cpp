@@ -18,9 +18,8 @@ void check_geometry(const Geometry& g) {
     if (size == 0) throw std::invalid_argument("every size of the geometry must be positive");
   }
   if (g.heads % g.kv_heads != 0 || g.heads / g.kv_heads > kAttendRows) {
-    throw std::invalid_argument(
-        "heads must be a multiple of KV heads, and at most " + std::to_string(kAttendRows) +
-        " heads may share one");
+    throw std::invalid_argument("heads must be a multiple of KV heads, and at most " +
+                                std::to_string(kAttendRows) + " heads may share one");
   }
   if (g.head_dim % 2 != 0) throw std::invalid_argument("the head dimension must be even");
   if (std::max({g.hidden, g.ffn, g.query_rows()}) > kMaxK) {
@@ -120,8 +119,10 @@ bool Weights::set_linear(std::size_t layer, Linear linear, const HfMatrix& from,
   const bool half = fused == kGateUp;
   const std::size_t lanes = half ? kGateRows : kTileRows;
   const std::size_t lane = linear == kUp ? kGateRows : 0;
-  const std::size_t first_tile =
-      (linear == kK ? key_row() : linear == kV ? value_row() : 0) / kTileRows;
+  const std::size_t first_tile = (linear == kK   ? key_row()
+                                  : linear == kV ? value_row()
+                                                 : 0) /
+                                 kTileRows;
   const std::size_t count = (rows + lanes - 1) / lanes;
   const std::size_t tile_bytes = lines_of(code_, from.k) * kLineBytes;
   std::uint8_t* base = body_.data() + it.offset[fused] + first_tile * tile_bytes;

@@ -59,7 +59,9 @@ class Weights {
   // Of the tile's rows; of a gate/up tile, that of gate.
   const float* tile_scales(std::size_t layer, Fused fused) const;
   float up_scale(std::size_t layer) const { return layers_[layer].up_scale; }
-  const float* norm(std::size_t layer, Norm norm) const { return layers_[layer].norms[norm].data(); }
+  const float* norm(std::size_t layer, Norm norm) const {
+    return layers_[layer].norms[norm].data();
+  }
   const float* final_norm() const { return final_norm_.data(); }
 
   // First row of q, k and v in the rows of kQkv.

@@ -60,6 +60,7 @@ struct Avx2 {
     return _mm256_set1_epi32(word);
   }
 
+  static constexpr std::size_t kAheadBytes = 4096;
   static constexpr int kSumRegisters = 4;  // of 16: the others hold weights, masks, activations
 
   // Pairs of products in 16 bits. An unsigned byte times -128 twice is what bounds the number of
@@ -92,12 +93,8 @@ struct Avx2 {
   static constexpr bool kTelescope = false;
   static constexpr Form kDigits = Form::kBiasedTrits;
   static constexpr std::size_t kBlockLines3 = 12;  // 12 lines * 5 digits * 510 < 2^15
-  static Bytes triple(Bytes bytes) {
-    return _mm256_add_epi8(bytes, _mm256_add_epi8(bytes, bytes));
-  }
-  static Bytes begin_digits(Bytes bytes) {
-    return _mm256_xor_si256(bytes, _mm256_set1_epi8(-128));
-  }
+  static Bytes triple(Bytes bytes) { return _mm256_add_epi8(bytes, _mm256_add_epi8(bytes, bytes)); }
+  static Bytes begin_digits(Bytes bytes) { return _mm256_xor_si256(bytes, _mm256_set1_epi8(-128)); }
   static Bytes digit(Bytes rest) {
     return _mm256_sub_epi8(_mm256_cmpgt_epi8(_mm256_set1_epi8(86 - 128), rest),
                            _mm256_cmpgt_epi8(rest, _mm256_set1_epi8(170 - 128)));
@@ -114,9 +111,7 @@ struct Avx2 {
     out[2] = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), mask);
     out[3] = _mm256_and_si256(_mm256_srli_epi16(bytes, 6), mask);
   }
-  static Bytes code_digit(Bytes rest) {
-    return _mm256_add_epi8(digit(rest), _mm256_set1_epi8(1));
-  }
+  static Bytes code_digit(Bytes rest) { return _mm256_add_epi8(digit(rest), _mm256_set1_epi8(1)); }
 
   static Floats load_floats(const float* at) { return _mm256_loadu_ps(at); }
   static void store_floats(float* out, Floats values) { _mm256_storeu_ps(out, values); }

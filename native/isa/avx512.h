@@ -50,6 +50,7 @@ struct Avx512Bw {
     return _mm512_set1_epi32(word);
   }
 
+  static constexpr std::size_t kAheadBytes = 4096;
   static constexpr int kSumRegisters = 24;  // of 32
 
   // As in Avx2, where the bounds are derived.
@@ -74,9 +75,7 @@ struct Avx512Bw {
   static constexpr bool kTelescope = false;
   static constexpr Form kDigits = Form::kBiasedTrits;
   static constexpr std::size_t kBlockLines3 = 12;
-  static Bytes triple(Bytes bytes) {
-    return _mm512_add_epi8(bytes, _mm512_add_epi8(bytes, bytes));
-  }
+  static Bytes triple(Bytes bytes) { return _mm512_add_epi8(bytes, _mm512_add_epi8(bytes, bytes)); }
   static Bytes begin_digits(Bytes bytes) { return bytes; }
   static Bytes digit(Bytes rest) {
     const __mmask64 low = _mm512_cmplt_epu8_mask(rest, _mm512_set1_epi8(86));
@@ -94,9 +93,7 @@ struct Avx512Bw {
     out[2] = and_bytes(_mm512_srli_epi16(bytes, 4), 0x03);
     out[3] = and_bytes(_mm512_srli_epi16(bytes, 6), 0x03);
   }
-  static Bytes code_digit(Bytes rest) {
-    return _mm512_add_epi8(digit(rest), _mm512_set1_epi8(1));
-  }
+  static Bytes code_digit(Bytes rest) { return _mm512_add_epi8(digit(rest), _mm512_set1_epi8(1)); }
 
   static Floats load_floats(const float* at) { return _mm512_loadu_ps(at); }
   static void store_floats(float* out, Floats values) { _mm512_storeu_ps(out, values); }

@@ -12,8 +12,8 @@
 #pragma once
 
 #include "isa/decoder.h"
+#include "isa/gemm.h"
 #include "isa/ops.h"
-#include "isa/ternary.h"
 
 namespace trine {
 namespace {
@@ -109,7 +109,7 @@ Work int8_peak(std::int64_t steps) {
     typename V::Acc chain[V::kDotChains] = {};
     for (std::int64_t step = first; step < end; ++step) {
       for (auto& c : chain) {
-        left = V::hide(left);    // else the products are the same every time and leave the loop
+        left = V::hide(left);  // else the products are the same every time and leave the loop
         c = V::mac(c, left, right);
       }
     }

@@ -43,6 +43,7 @@ struct NeonDotprod {
     return vreinterpretq_s8_s32(vdupq_n_s32(word));
   }
 
+  static constexpr std::size_t kAheadBytes = 4096;
   static constexpr int kSumRegisters = 16;  // of 32
 
   using Acc = int32x4_t;

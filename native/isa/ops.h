@@ -132,7 +132,7 @@ struct DecoderOps {
   // the keys 0 .. visible[row] - 1 each (at least 1), in one pass: out[rows][head_dim].
   // `scratch` has attend_scratch(head_dim) floats.
   void (*attend[kCaches])(const AttendBlocks& blocks, const float* queries, std::size_t rows,
-                    const std::size_t* visible, float* scratch, float* out);
+                          const std::size_t* visible, float* scratch, float* out);
 
   // Dot products of a row of the lm_head with the hidden state: float rows exactly widened and
   // added in float32, int8 rows with 16-bit hidden states in int32.

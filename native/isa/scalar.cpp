@@ -90,6 +90,7 @@ struct Scalar {
   }
   static Bytes broadcast(const std::int8_t* four) { return load_bytes(four); }
 
+  static constexpr std::size_t kAheadBytes = 0;
   static constexpr int kSumRegisters = 4;
 
   using Acc = std::int32_t;

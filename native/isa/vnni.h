@@ -2,7 +2,7 @@
 // sums are 32 bits wide from the start, so weights may stay where they stand in their byte.
 #pragma once
 
-#include "isa/ternary.h"
+#include "isa/gemm.h"
 
 namespace trine {
 namespace {

@@ -1,0 +1,155 @@
+// Softmax attention over a cache of keys and values. The members of V are named in decoder.h.
+#pragma once
+
+#include <cmath>
+
+#include "isa/elements.h"
+#include "isa/ops.h"
+
+namespace trine {
+namespace {
+
+// e^x for x <= 0, 0 below -87: 2^n e^r with |r| <= ln(2) / 2, the polynomial of degree 6 being
+// Taylor's, whose rest is below 2e-8.
+inline float exp_negative(float x) {
+  const float bounded = x > -87.0f ? x : -87.0f;
+  const std::int32_t n = round_half_even(bounded * 1.44269504f);
+  const float whole = static_cast<float>(n);
+  const float r = bounded - whole * 0.693359375f - whole * -2.12194440e-4f;
+  float value = 1.0f / 720.0f;
+  value = value * r + 1.0f / 120.0f;
+  value = value * r + 1.0f / 24.0f;
+  value = value * r + 1.0f / 6.0f;
+  value = value * r + 0.5f;
+  value = value * r + 1.0f;
+  value = value * r + 1.0f;
+  const std::int32_t bits = (n + 127) << 23;
+  float power;
+  __builtin_memcpy(&power, &bits, sizeof power);
+  return x > -87.0f ? value * power : x == x ? 0.0f : x;
+}
+
+// c[m][j] = sum over i of a[m][i] b[i][j], for kRows rows and the columns of two registers, added
+// to c or not.
+template <class V, int kRows>
+void multiply_rows(const float* a, std::size_t a_stride, const float* b, std::size_t b_stride,
+                   std::size_t depth, float* c, std::size_t c_stride, bool add) {
+  typename V::Floats sums[kRows][2];
+  for (int m = 0; m < kRows; ++m) {
+    float* at = c + static_cast<std::size_t>(m) * c_stride;
+    sums[m][0] = add ? V::load_floats(at) : V::set_floats(0.0f);
+    sums[m][1] = add ? V::load_floats(at + V::kFloats) : V::set_floats(0.0f);
+  }
+  for (std::size_t i = 0; i < depth; ++i) {
+    const auto left = V::load_floats(b + i * b_stride);
+    const auto right = V::load_floats(b + i * b_stride + V::kFloats);
+    for (int m = 0; m < kRows; ++m) {
+      const auto one = V::set_floats(a[static_cast<std::size_t>(m) * a_stride + i]);
+      sums[m][0] = V::fma(one, left, sums[m][0]);
+      sums[m][1] = V::fma(one, right, sums[m][1]);
+    }
+  }
+  for (int m = 0; m < kRows; ++m) {
+    float* at = c + static_cast<std::size_t>(m) * c_stride;
+    V::store_floats(at, sums[m][0]);
+    V::store_floats(at + V::kFloats, sums[m][1]);
+  }
+}
+
+// The same for any number of rows and `columns`, a multiple of two registers.
+template <class V>
+void multiply(const float* a, std::size_t rows, std::size_t a_stride, const float* b,
+              std::size_t b_stride, std::size_t depth, std::size_t columns, float* c,
+              std::size_t c_stride, bool add) {
+  for (std::size_t j = 0; j < columns; j += 2 * V::kFloats) {
+    std::size_t m = 0;
+    for (; m + 4 <= rows; m += 4) {
+      multiply_rows<V, 4>(a + m * a_stride, a_stride, b + j, b_stride, depth, c + m * c_stride + j,
+                          c_stride, add);
+    }
+    for (; m < rows; ++m) {
+      multiply_rows<V, 1>(a + m * a_stride, a_stride, b + j, b_stride, depth, c + m * c_stride + j,
+                          c_stride, add);
+    }
+  }
+}
+
+// One block of keys or values as floats.
+template <class V, Cache kCache>
+void widen_cache(const void* cache, std::size_t at, std::size_t n, float* out) {
+  if constexpr (kCache == kCacheF32) {
+    Element<V, kF32>::load(static_cast<const float*>(cache) + at, out, n);
+  } else if constexpr (kCache == kCacheF16) {
+    Element<V, kF16>::load(static_cast<const std::uint16_t*>(cache) + at, out, n);
+  } else {
+    const auto* codes = static_cast<const std::int8_t*>(cache) + at;
+    for (std::size_t i = 0; i < n; ++i) out[i] = static_cast<float>(codes[i]);
+  }
+}
+
+// Online softmax (Milakov and Gimelshein, arXiv 1805.02867) over blocks of keys: the largest score
+// so far is taken out of every exponent, and what was summed before a larger one came is scaled.
+template <class V, Cache kCache>
+void attend(const AttendBlocks& blocks, const float* queries, std::size_t rows,
+            const std::size_t* visible, float* scratch, float* out) {
+  constexpr std::size_t kColumns = 2 * V::kFloats;
+  static_assert(kBlockKeys % kColumns == 0 && 64 % kColumns == 0);
+  const std::size_t dim = blocks.head_dim;
+  const std::size_t padded = (dim + kColumns - 1) / kColumns * kColumns;
+  float* const keys = scratch;                             // [dim][kBlockKeys]
+  float* const values = keys + kBlockKeys * padded;        // [kBlockKeys][padded]
+  float* const scores = values + kBlockKeys * padded;      // [rows][kBlockKeys]
+  float* const mixed = scores + kAttendRows * kBlockKeys;  // [rows][padded]
+  float top[kAttendRows];
+  float total[kAttendRows];
+  for (std::size_t m = 0; m < rows; ++m) {
+    top[m] = -INFINITY;
+    total[m] = 0.0f;
+    for (std::size_t d = 0; d < padded; ++d) mixed[m * padded + d] = 0.0f;
+  }
+
+  for (std::size_t first = 0; first < blocks.positions; first += kBlockKeys) {
+    const std::size_t count =
+        blocks.positions - first < kBlockKeys ? blocks.positions - first : kBlockKeys;
+    widen_cache<V, kCache>(blocks.keys, first * dim, kBlockKeys * dim, keys);
+    multiply<V>(queries, rows, dim, keys, kBlockKeys, dim, kBlockKeys, scores, kBlockKeys, false);
+    for (std::size_t k = 0; k < count; ++k) {
+      float* row = values + k * padded;
+      widen_cache<V, kCache>(blocks.values, (first + k) * dim, dim, row);
+      for (std::size_t d = dim; d < padded; ++d) row[d] = 0.0f;
+    }
+    for (std::size_t m = 0; m < rows; ++m) {
+      float* score = scores + m * kBlockKeys;
+      if constexpr (kCache == kCacheInt8) {
+        for (std::size_t k = 0; k < count; ++k) score[k] *= blocks.key_scales[first + k];
+      }
+      const std::size_t seen = visible[m] > first ? visible[m] - first : 0;
+      for (std::size_t k = seen; k < kBlockKeys; ++k) score[k] = -INFINITY;
+      float highest = top[m];
+      for (std::size_t k = 0; k < kBlockKeys; ++k)
+        highest = score[k] > highest ? score[k] : highest;
+      float lanes[kLanes] = {};
+      for (std::size_t k = 0; k < kBlockKeys; k += kLanes) {
+        for (std::size_t j = 0; j < kLanes; ++j) {
+          score[k + j] = exp_negative(score[k + j] - highest);
+          lanes[j] += score[k + j];
+        }
+      }
+      const float factor = exp_negative(top[m] - highest);
+      top[m] = highest;
+      total[m] = total[m] * factor + sum_lanes(lanes);
+      if constexpr (kCache == kCacheInt8) {
+        for (std::size_t k = 0; k < count; ++k) score[k] *= blocks.value_scales[first + k];
+      }
+      float* sums = mixed + m * padded;
+      for (std::size_t d = 0; d < padded; ++d) sums[d] *= factor;
+    }
+    multiply<V>(scores, rows, kBlockKeys, values, padded, count, padded, mixed, padded, true);
+  }
+  for (std::size_t m = 0; m < rows; ++m) {
+    for (std::size_t d = 0; d < dim; ++d) out[m * dim + d] = mixed[m * padded + d] / total[m];
+  }
+}
+
+}  // namespace
+}  // namespace trine

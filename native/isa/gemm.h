@@ -1,0 +1,75 @@
+// Ternary matrix times many vectors: the weights are unpacked once for all of them. The members of
+// V are named in ternary.h.
+#pragma once
+
+#include "isa/gemv.h"
+#include "isa/ops.h"
+
+namespace trine {
+namespace {
+
+template <class V, Code kCode>
+void unpack(const std::uint8_t* tile, std::size_t lines, std::uint8_t* codes) {
+  constexpr std::size_t kDigitsPerByte = kLineK[kCode] / kLaneBytes;
+  constexpr std::size_t kStepBytes = V::kGemmTiles * kLineBytes;
+  for (std::size_t line = 0; line < lines; ++line) {
+    for (std::size_t part = 0; part < kRegisters<V>; ++part) {
+      const auto bytes = V::load_bytes(tile + line * kLineBytes + part * V::kDotBytes);
+      typename V::Bytes out[kDigitsPerByte];
+      if constexpr (kCode == kTwoBit) {
+        V::code_planes(bytes, out);
+      } else {
+        auto rest = V::begin_digits(bytes);
+        for (auto& code : out) {
+          code = V::code_digit(rest);
+          rest = V::triple(rest);
+        }
+      }
+      for (std::size_t i = 0; i < kDigitsPerByte; ++i) {
+        V::store_bytes(codes + (line * kDigitsPerByte + i) * kStepBytes + part * V::kDotBytes,
+                       out[i]);
+      }
+    }
+  }
+}
+
+// The activations of all tokens are broadcast before the weights are loaded one by one: on cores
+// where a broadcast is an operation of its own (Zen 3), few tokens and many rows cost least.
+template <class V>
+void gemm(const std::uint8_t* codes, std::size_t steps, const std::int8_t* panel,
+          std::int32_t* sums) {
+  constexpr std::size_t kParts = V::kGemmTiles * kRegisters<V>;
+  constexpr std::size_t kTokens = V::kGemmTokens;
+  typename V::Acc acc[kTokens][kParts] = {};
+  for (std::size_t step = 0; step < steps; ++step) {
+    typename V::Bytes four[kTokens];
+    for (std::size_t token = 0; token < kTokens; ++token) {
+      four[token] = V::broadcast(panel + (step * kTokens + token) * kLaneBytes);
+    }
+    for (std::size_t part = 0; part < kParts; ++part) {
+      const auto weights = V::load_bytes(codes + (step * kParts + part) * V::kDotBytes);
+      for (std::size_t token = 0; token < kTokens; ++token) {
+        acc[token][part] = V::mac(acc[token][part], weights, four[token]);
+      }
+    }
+  }
+  for (std::size_t token = 0; token < kTokens; ++token) {
+    for (std::size_t part = 0; part < kParts; ++part) {
+      std::int32_t* const at = sums + (token * kParts + part) * V::kRows;
+      V::store_sums(at, V::add_sums(V::load_sums(at), V::widen(acc[token][part])));
+    }
+  }
+}
+
+template <class V>
+constexpr TernaryOps kTernaryOps = {
+    {gemv<V, kTwoBit>, gemv<V, kBase3>},
+    V::kGemmTiles,
+    {unpack<V, kTwoBit>, unpack<V, kBase3>},
+    V::kGemmTokens,
+    V::kGemmSteps,
+    gemm<V>,
+};
+
+}  // namespace
+}  // namespace trine

@@ -1,0 +1,87 @@
+// Two-bit weights times one to four vectors.
+#pragma once
+
+#include "isa/ternary.h"
+
+namespace trine {
+namespace {
+
+// Adds the dot products of `count` lines of one register's rows of each stream to `total`. `count`
+// is a constant in all blocks but the last, and unrolled.
+template <class V, int kTokens, std::size_t kTiles>
+[[gnu::always_inline]] inline void add_two_bit(const std::uint8_t* at, std::size_t stream_bytes,
+                                               std::size_t count, const std::int8_t* q,
+                                               std::size_t stride, bool prefetch,
+                                               typename V::Sums (*total)[kTokens]) {
+  constexpr int kGroups = V::kGroups;
+  typename V::Acc acc[kTiles][kTokens][kGroups] = {};
+  const auto add_line = [&]() __attribute__((always_inline)) {
+    typename V::Bytes four[kTokens][4];
+    for (int token = 0; token < kTokens; ++token) {
+      for (int p = 0; p < 4; ++p) {
+        four[token][p] = V::broadcast(q + static_cast<std::size_t>(token) * stride + 4 * p);
+      }
+    }
+    for (std::size_t tile = 0; tile < kTiles; ++tile) {
+      const std::uint8_t* from = at + tile * stream_bytes;
+      if (V::kAheadBytes > 0 && prefetch) prefetch_l2(from + V::kAheadBytes);
+      typename V::Bytes planes[4];
+      V::planes(V::load_bytes(from), planes);
+      for (int p = 0; p < 4; ++p) {
+        for (int token = 0; token < kTokens; ++token) {
+          auto& sum = acc[tile][token][V::kGroup[p]];
+          sum = V::mac(sum, planes[p], four[token][p]);
+        }
+      }
+    }
+    at += kLineBytes;
+    q += kLineK[kTwoBit];
+  };
+#pragma GCC unroll 1
+  for (std::size_t line = 0; line < count; ++line) add_line();
+  for (std::size_t tile = 0; tile < kTiles; ++tile) {
+    for (int token = 0; token < kTokens; ++token) {
+      auto sums = V::add_sums(total[tile][token], V::widen(acc[tile][token][0]));
+      if constexpr (kGroups > 1) {
+        sums = V::add_sums(
+            sums, V::template shift_sums<V::kGroupShift[1]>(V::widen(acc[tile][token][1])));
+      }
+      if constexpr (kGroups > 2) {
+        sums = V::add_sums(
+            sums, V::template shift_sums<V::kGroupShift[2]>(V::widen(acc[tile][token][2])));
+        sums = V::add_sums(
+            sums, V::template shift_sums<V::kGroupShift[3]>(V::widen(acc[tile][token][3])));
+      }
+      total[tile][token] = sums;
+    }
+  }
+}
+
+template <class V, int kTokens, std::size_t kTiles>
+void two_bit_tiles(const std::uint8_t* tiles, std::size_t apart, std::size_t lines,
+                   const std::int32_t* row_sums, const Activations& activations, std::int32_t* out,
+                   std::size_t out_stride) {
+  const std::size_t stream_bytes = apart * lines * kLineBytes;
+  typename V::Sums total[kRegisters<V>][kTiles][kTokens] = {};
+  for (std::size_t first = 0; first < lines; first += V::kBlockLines) {
+    const std::size_t count = lines - first < V::kBlockLines ? lines - first : V::kBlockLines;
+    for (std::size_t part = 0; part < kRegisters<V>; ++part) {
+      add_two_bit<V, kTokens, kTiles>(
+          tiles + first * kLineBytes + part * V::kDotBytes, stream_bytes, count,
+          activations.codes + first * kLineK[kTwoBit], activations.stride, part == 0, total[part]);
+    }
+  }
+  for (std::size_t tile = 0; tile < kTiles; ++tile) {
+    for (std::size_t part = 0; part < kRegisters<V>; ++part) {
+      const std::size_t row = tile * apart * kTileRows + part * V::kRows;
+      for (int token = 0; token < kTokens; ++token) {
+        store_rows<V, Form::kCodes>(total[part][tile][token], row_sums + row,
+                                    activations.sums[token],
+                                    out + static_cast<std::size_t>(token) * out_stride + row);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace trine

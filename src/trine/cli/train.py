@@ -109,6 +109,7 @@ def _train(run: Run, out: Path) -> None:
         bar.say(f"--resume goes on from step {run.saved_step} of {run.recipe.steps}")
         raise
     finally:
-        if folder.log.exists() and folder.log.stat().st_size:
-            draw(read_log(folder), folder.plot)
+        records = read_log(folder)
+        if records:
+            draw(records, folder.plot)
     bar.say(f"model in {out}, log and loss plot in {folder.training}")

@@ -97,6 +97,30 @@ def test_a_half_written_log_line_is_dropped(request_: Request) -> None:
     assert [step for step, _ in losses(run)] == [1, 2]
 
 
+def test_a_run_killed_before_its_first_step_is_resumed(request_: Request) -> None:
+    start_run(request_)
+    run = resume_run(request_.data, request_.out, {})
+    assert run.step == 0
+    run.train(ignore)
+    assert [step for step, _ in losses(run)] == list(range(1, 9))
+
+
+def test_the_directory_is_never_older_than_the_state(
+    request_: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = []
+    run = start_run(request_)
+    monkeypatch.setattr(loop_module, "save_state", lambda path, state: written.append(path.name))
+    weights_file = loop_module.files.write_weights
+    monkeypatch.setattr(
+        loop_module.files,
+        "write_weights",
+        lambda directory, model: (written.append(directory.name), weights_file(directory, model)),
+    )
+    run.save()
+    assert written == ["run", "twin", "state.pt"]
+
+
 def test_ctrl_c_ends_the_step_and_saves(request_: Request) -> None:
     def interrupt(record: StepRecord) -> None:
         if record.step == 3:

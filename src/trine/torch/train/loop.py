@@ -110,7 +110,13 @@ class Run:
             raise KeyboardInterrupt
 
     def save(self) -> None:
-        """Write the state, then each network as its Hugging Face directory's weights."""
+        """Write each network as its Hugging Face directory's weights, then the state.
+
+        In this order a kill between the two costs the steps since the last state, and the
+        directory of a run that is done can never be older than its state.
+        """
+        for name, model in self.networks.items():
+            files.write_weights(self._folder.directory(name), model)
         state = {
             "step": self.step,
             "recipe": self.recipe.to_dict(),
@@ -119,8 +125,6 @@ class Run:
         }
         save_state(self._folder.state, state)
         self.saved_step = self.step
-        for name, model in self.networks.items():
-            files.write_weights(self._folder.directory(name), model)
 
     def _one_step(self, clock: Callable[[], float]) -> StepRecord:
         start = clock()
@@ -194,8 +198,10 @@ def next_token_loss(model: Any, tokens: torch.Tensor) -> torch.Tensor:
 
 
 def read_log(folder: files.RunFolder) -> list[dict[str, Any]]:
-    """The log's records; a last line that a kill cut short is left out."""
-    records = []
+    """The log's records, none before the first step; a line that a kill cut short is left out."""
+    records: list[dict[str, Any]] = []
+    if not folder.log.exists():
+        return records
     for line in folder.log.read_text(encoding="utf-8").splitlines():
         try:
             records.append(json.loads(line))

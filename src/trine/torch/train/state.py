@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 import torch
 from trine.errors import CheckpointError, TrineError
 
@@ -29,8 +31,8 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         aside.chmod(0o644)
         aside.replace(path)
-    # torch.save reports a full disk as RuntimeError.
-    except (OSError, RuntimeError) as error:
+    # Of a full disk torch.save makes a RuntimeError, safetensors an error of its own.
+    except (OSError, RuntimeError, SafetensorError) as error:
         raise TrineError(
             f"cannot write {path}: {error}; the last good version of it is kept"
         ) from None

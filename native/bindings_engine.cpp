@@ -129,9 +129,9 @@ void logits(const Head& head, std::size_t rows, std::size_t columns, In<float, 2
 void bind_weights(nb::module_& module) {
   nb::class_<Geometry>(module, "Geometry")
       .def(nb::init<std::size_t, std::size_t, std::size_t, std::size_t, std::size_t, std::size_t,
-                    std::size_t, float, float>(),
+                    std::size_t, float>(),
            "vocabulary"_a, "hidden"_a, "ffn"_a, "layers"_a, "heads"_a, "kv_heads"_a, "head_dim"_a,
-           "rms_norm_eps"_a, "rope_theta"_a);
+           "rms_norm_eps"_a);
   nb::class_<Weights>(module, "Weights")
       .def(
           "__init__",
@@ -140,6 +140,7 @@ void bind_weights(nb::module_& module) {
           },
           "geometry"_a, "code"_a)
       .def_prop_ro("body_bytes", &Weights::body_bytes)
+      .def_prop_ro("layers", [](const Weights& self) { return self.geometry().layers; })
       .def(
           "set_linear",
           [](Weights& self, std::size_t layer, const std::string& linear,

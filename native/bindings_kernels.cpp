@@ -2,6 +2,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
 #include <cstring>
 #include <stdexcept>
@@ -10,6 +11,7 @@
 #include "bindings.h"
 #include "dispatch.h"
 #include "multiply.h"
+#include "probe.h"
 #include "tiles.h"
 
 namespace nb = nanobind;
@@ -115,6 +117,13 @@ void bind_kernels(nb::module_& module) {
       .def_prop_ro("threads", &Pool::threads);
   module.def("accumulate", &accumulate, "isa"_a, "code"_a, "tiles"_a, "row_sums"_a, "activations"_a,
              "pool"_a, "out"_a);
+  module.attr("GEMV_PROBE_K") = kGemvProbeK;
+  module.def(
+      "probe_gemv",
+      [](const std::string& isa, const std::string& code, int threads, int passes) {
+        return probe_gemv(isa, code_of(code), threads, passes);
+      },
+      "isa"_a, "code"_a, "threads"_a, "passes"_a, nb::call_guard<nb::gil_scoped_release>());
   module.def("pack_hf", &pack_hf, "code"_a, "packed"_a, "tiles"_a, "row_sums"_a, "pool"_a);
 }
 

@@ -3,10 +3,12 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "aligned_array.h"
 #include "dispatch.h"
 #include "huge_buffer.h"
 #include "isa/ops.h"
 #include "team.h"
+#include "tiles.h"
 
 namespace trine {
 namespace {
@@ -107,6 +109,44 @@ Probe probe_int8(const std::string& isa, int threads, std::int64_t steps, int pa
 
 Probe probe_fp32(const std::string& isa, int threads, std::int64_t steps, int passes) {
   return probe_peak(isa, threads, steps, passes, ops_of(isa).fp32_peak);
+}
+
+Probe probe_gemv(const std::string& isa, Code code, int threads, int passes) {
+  // 16 tiles of 8 or 10 KiB fit any L2 cache; 64 times over is a millisecond.
+  constexpr std::size_t kTiles = 16;
+  constexpr int kSweeps = 64;
+  const Ops& ops = ops_of(isa);
+  check_team(threads, passes);
+  const std::size_t lines = lines_of(code, kGemvProbeK);
+  const std::size_t bytes = kTiles * lines * kLineBytes;
+  const std::vector<std::int8_t> ones(padded_k(code, kGemvProbeK), 1);
+  const std::vector<std::uint8_t> biased(ones.size(), 129);
+  const auto sum = static_cast<std::int32_t>(kGemvProbeK);
+  const std::vector<std::int32_t> row_sums(kTiles * kTileRows, sum);
+  const Activations activations{ones.data(), biased.data(), &sum, ones.size(), 1};
+  std::vector<AlignedArray<std::uint8_t>> weights;
+  for (int thread = 0; thread < threads; ++thread) {
+    weights.emplace_back(bytes);
+    // Four times code 2 in two bits; five times digit 2 is 242, and ceil(256 * 242 / 243) = 255.
+    std::fill_n(weights.back().data(), bytes,
+                static_cast<std::uint8_t>(code == kTwoBit ? 0xAA : 255));
+  }
+  std::vector<Slot> slots(static_cast<std::size_t>(threads));
+  Probe probe{isa, threads, {}, 0, 0};
+  probe.seconds = run_passes(
+      threads, passes, [](int) {},
+      [&](int thread, int) {
+        std::int32_t out[kTiles * kTileRows];
+        Slot& slot = slots[static_cast<std::size_t>(thread)];
+        for (int sweep = 0; sweep < kSweeps; ++sweep) {
+          ops.ternary.gemv[code](weights[static_cast<std::size_t>(thread)].data(), kTiles, lines,
+                                 row_sums.data(), activations, out, kTiles * kTileRows);
+          for (std::int32_t one : out) slot.checksum += static_cast<std::uint64_t>(one);
+        }
+      });
+  probe.work = static_cast<std::int64_t>(bytes) * kSweeps * threads;
+  for (const Slot& slot : slots) probe.checksum += slot.checksum;
+  return probe;
 }
 
 }  // namespace trine

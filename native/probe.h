@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "isa/ops.h"
+
 namespace trine {
 
 struct Probe {
@@ -27,6 +29,12 @@ Probe probe_read(const std::string& isa, int threads, std::size_t bytes_per_thre
 // int8 (see Ops::int8_peak), OPs / 2 for fp32.
 Probe probe_int8(const std::string& isa, int threads, std::int64_t steps, int passes);
 Probe probe_fp32(const std::string& isa, int threads, std::int64_t steps, int passes);
+
+// Two-bit or base-3 weights times one vector, the weights of each thread in its L2 cache: the rate
+// at which the kernel takes packed bytes when memory does not hold it up. The weights are rows of
+// trit 1 and all activations 1, so every sum is kGemvProbeK; the checksum is the sum of all sums.
+Probe probe_gemv(const std::string& isa, Code code, int threads, int passes);
+inline constexpr std::size_t kGemvProbeK = 2560;
 
 // All of them throw std::invalid_argument for an unknown or unusable isa and for arguments out of
 // range, with the legal range in the message.

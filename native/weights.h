@@ -22,7 +22,6 @@ struct Geometry {
   std::size_t kv_heads;
   std::size_t head_dim;
   float rms_norm_eps;
-  float rope_theta;
 
   std::size_t query_rows() const { return heads * head_dim; }
   std::size_t key_rows() const { return kv_heads * head_dim; }

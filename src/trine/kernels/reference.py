@@ -55,12 +55,20 @@ def relu2(x: Floats) -> Floats:
     return result
 
 
+def rope_tables(positions: int, head_dim: int, theta: float) -> tuple[Floats, Floats]:
+    """Cosines and sines [positions, D / 2] of the rotary embedding's angles, in float32."""
+    exponent = np.arange(0, head_dim, 2, dtype=np.float32) / np.float32(head_dim)
+    angle = np.arange(positions, dtype=np.float32)[:, None] * (
+        np.float32(1) / np.float32(theta) ** exponent
+    )
+    return np.cos(angle), np.sin(angle)
+
+
 def rope(x: Floats, positions: NDArray[np.int64], theta: float) -> Floats:
     """Rotary embedding of x [heads, T, D] at `positions` [T], halves rotated against each other."""
     half = x.shape[-1] // 2
-    exponent = np.arange(0, 2 * half, 2, dtype=np.float32) / np.float32(2 * half)
-    angle = positions[:, None].astype(np.float32) * (np.float32(1) / np.float32(theta) ** exponent)
-    cos, sin = np.cos(angle), np.sin(angle)
+    cosines, sines = rope_tables(int(positions.max()) + 1, 2 * half, theta)
+    cos, sin = cosines[positions], sines[positions]
     first, second = x[..., :half], x[..., half:]
     return np.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
 

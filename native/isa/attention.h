@@ -9,8 +9,11 @@
 namespace trine {
 namespace {
 
-// e^x for x <= 0, 0 below -87: 2^n e^r with |r| <= ln(2) / 2, the polynomial of degree 6 being
-// Taylor's, whose rest is below 2e-8.
+// Below every score, and finite, so that arithmetic with it stays free of NaN.
+constexpr float kHidden = -1e30f;
+
+// e^x for finite x <= 0, 0 below -87, NaN for NaN: 2^n e^r with |r| <= ln(2) / 2, the polynomial of
+// degree 6 being Taylor's, whose rest is below 2e-8. No branches, so that loops become vectors.
 inline float exp_negative(float x) {
   const float bounded = x > -87.0f ? x : -87.0f;
   const std::int32_t n = round_half_even(bounded * 1.44269504f);
@@ -26,7 +29,8 @@ inline float exp_negative(float x) {
   const std::int32_t bits = (n + 127) << 23;
   float power;
   __builtin_memcpy(&power, &bits, sizeof power);
-  return x > -87.0f ? value * power : x == x ? 0.0f : x;
+  const float product = value * power;
+  return (x > -87.0f ? product : 0.0f) + 0.0f * x;
 }
 
 // c[m][j] = sum over i of a[m][i] b[i][j], for kRows rows and the columns of two registers, added
@@ -63,6 +67,10 @@ void multiply(const float* a, std::size_t rows, std::size_t a_stride, const floa
               std::size_t c_stride, bool add) {
   for (std::size_t j = 0; j < columns; j += 2 * V::kFloats) {
     std::size_t m = 0;
+    for (; m + 6 <= rows; m += 6) {
+      multiply_rows<V, 6>(a + m * a_stride, a_stride, b + j, b_stride, depth, c + m * c_stride + j,
+                          c_stride, add);
+    }
     for (; m + 4 <= rows; m += 4) {
       multiply_rows<V, 4>(a + m * a_stride, a_stride, b + j, b_stride, depth, c + m * c_stride + j,
                           c_stride, add);
@@ -72,6 +80,23 @@ void multiply(const float* a, std::size_t rows, std::size_t a_stride, const floa
                           c_stride, add);
     }
   }
+}
+
+// The largest of a block's scores and `least`.
+inline float largest(const float* scores, float least) {
+  float lanes[kLanes];
+  for (std::size_t j = 0; j < kLanes; ++j) lanes[j] = least;
+  for (std::size_t k = 0; k < kBlockKeys; k += kLanes) {
+    for (std::size_t j = 0; j < kLanes; ++j) {
+      lanes[j] = scores[k + j] > lanes[j] ? scores[k + j] : lanes[j];
+    }
+  }
+  for (std::size_t width = kLanes / 2; width > 0; width /= 2) {
+    for (std::size_t j = 0; j < width; ++j) {
+      lanes[j] = lanes[j + width] > lanes[j] ? lanes[j + width] : lanes[j];
+    }
+  }
+  return lanes[0];
 }
 
 // One block of keys or values as floats.
@@ -103,7 +128,7 @@ void attend(const AttendBlocks& blocks, const float* queries, std::size_t rows,
   float top[kAttendRows];
   float total[kAttendRows];
   for (std::size_t m = 0; m < rows; ++m) {
-    top[m] = -INFINITY;
+    top[m] = kHidden;
     total[m] = 0.0f;
     for (std::size_t d = 0; d < padded; ++d) mixed[m * padded + d] = 0.0f;
   }
@@ -124,16 +149,12 @@ void attend(const AttendBlocks& blocks, const float* queries, std::size_t rows,
         for (std::size_t k = 0; k < count; ++k) score[k] *= blocks.key_scales[first + k];
       }
       const std::size_t seen = visible[m] > first ? visible[m] - first : 0;
-      for (std::size_t k = seen; k < kBlockKeys; ++k) score[k] = -INFINITY;
-      float highest = top[m];
-      for (std::size_t k = 0; k < kBlockKeys; ++k)
-        highest = score[k] > highest ? score[k] : highest;
+      for (std::size_t k = seen; k < kBlockKeys; ++k) score[k] = kHidden;
+      const float highest = largest(score, top[m]);
+      for (std::size_t k = 0; k < kBlockKeys; ++k) score[k] = exp_negative(score[k] - highest);
       float lanes[kLanes] = {};
       for (std::size_t k = 0; k < kBlockKeys; k += kLanes) {
-        for (std::size_t j = 0; j < kLanes; ++j) {
-          score[k + j] = exp_negative(score[k + j] - highest);
-          lanes[j] += score[k + j];
-        }
+        for (std::size_t j = 0; j < kLanes; ++j) lanes[j] += score[k + j];
       }
       const float factor = exp_negative(top[m] - highest);
       top[m] = highest;

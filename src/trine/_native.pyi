@@ -1,8 +1,21 @@
-"""The native extension: what this machine can do, measured.
+"""The native extension: what this machine can do, measured; and the engine's kernels.
 
-Arguments out of range and unknown or unusable instruction sets raise ValueError with the legal
-values; a buffer that does not fit raises MemoryError. Every call releases the GIL.
+Arguments out of range, arrays of another shape than stated, and unknown or unusable instruction
+sets raise ValueError with the legal values; a buffer that does not fit raises MemoryError. Every
+call that computes releases the GIL. Arrays are C-contiguous; another number of dimensions raises
+TypeError. An array of another dtype or order is converted to a temporary one: right for what is
+read, while what is written to it is lost.
+
+Names: `isa` is a `Level.name`; `code` is a layout of `trine.ternary.tiles`, "two_bit" or "base3";
+a float type is "float32", "bfloat16" or "float16"; `linear` and `norm` are those of
+`trine.checkpoint.config`. T tokens, K columns and N rows of a matrix, H the hidden size, D the head
+dimension.
 """
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 COMPILER: str
 """The C++ compiler of this build, for example "GNU 12.2.0"."""
@@ -78,3 +91,201 @@ def probe_fp32(isa: str, threads: int, steps: int, passes: int) -> Probe:
 
     All operands are 1, so the checksum is the number of multiply-adds.
     """
+
+MAX_K: int
+"""The largest K of a ternary product: beyond it int32 sums could overflow."""
+
+GEMV_TOKENS: int
+"""Up to this many tokens a product runs as GEMV; more run as GEMM."""
+
+GEMV_PROBE_K: int
+"""K of the matrix that `probe_gemv` multiplies."""
+
+class Pool:
+    """Worker threads, the caller being one; they spin for a moment after a run, then sleep.
+
+    One run at a time: further callers wait. ValueError unless there are 1 to 256 threads,
+    RuntimeError when the system gives fewer.
+    """
+
+    def __init__(self, threads: int) -> None: ...
+    @property
+    def threads(self) -> int: ...
+
+def accumulate(
+    isa: str,
+    code: str,
+    tiles: NDArray[np.uint8],
+    row_sums: NDArray[np.int32],
+    activations: NDArray[np.int8],
+    pool: Pool,
+    out: NDArray[np.int32],
+) -> None:
+    """Write the exact dot products of activations [T, K] to out [T, 16 tiles].
+
+    tiles [tiles, lines, 64] as `trine.ternary.tiles.pack_tiles` makes them, row_sums [16 tiles] the
+    sum of each row's trits.
+    """
+
+def probe_gemv(isa: str, code: str, threads: int, passes: int) -> Probe:
+    """GEMV of one token on 16 tiles a thread, which stay in the L2 cache, 64 times a pass.
+
+    All trits and activations are 1, so the checksum is `GEMV_PROBE_K` for each row of each
+    product. `Probe.work` counts packed bytes.
+    """
+
+def pack_hf(
+    code: str,
+    packed: NDArray[np.uint8],
+    tiles: NDArray[np.uint8],
+    row_sums: NDArray[np.int32],
+    pool: Pool,
+) -> bool:
+    """Pack the HF layout [N/4, K] to tiles [ceil(N/16), lines, 64] and row_sums of as many rows.
+
+    False when a code was 0b11, which is no trit.
+    """
+
+class Geometry:
+    """The sizes of a decoder, in elements."""
+
+    def __init__(
+        self,
+        vocabulary: int,
+        hidden: int,
+        ffn: int,
+        layers: int,
+        heads: int,
+        kv_heads: int,
+        head_dim: int,
+        rms_norm_eps: float,
+    ) -> None: ...
+
+class Weights:
+    """The packed weights of a decoder, filled once; zeros until then.
+
+    ValueError for a geometry that cannot be: a size of 0, heads that KV heads do not divide or of
+    which more than 32 share one, an odd head dimension, K above `MAX_K`.
+    """
+
+    def __init__(self, geometry: Geometry, code: str) -> None: ...
+    @property
+    def body_bytes(self) -> int:
+        """Packed ternary bytes of all layers: what a decoded token reads."""
+
+    @property
+    def layers(self) -> int: ...
+    def set_linear(
+        self, layer: int, linear: str, packed: NDArray[np.uint8], scale: float, pool: Pool
+    ) -> bool:
+        """Pack one matrix from the HF layout [N/4, K], whose values are trit * scale.
+
+        False when a code was 0b11, which is no trit.
+        """
+
+    def set_norm(self, layer: int, norm: str, weight: NDArray[np.float32]) -> None:
+        """One of a layer's norm weights, of the length of what it norms."""
+
+    def set_final_norm(self, weight: NDArray[np.float32]) -> None:
+        """The norm weight [H] before the lm_head."""
+
+class KvCache:
+    """Keys and values of one session; type "float32", "float16" or "int8" (a scale per vector)."""
+
+    length: int
+    """Positions seen. Setting it forgets the later ones; ValueError when there are not as many."""
+
+    def __init__(
+        self, layers: int, kv_heads: int, head_dim: int, capacity: int, type: str
+    ) -> None: ...
+    @property
+    def capacity(self) -> int:
+        """Positions that fit."""
+
+    @property
+    def bytes_per_position(self) -> int:
+        """Bytes of one position's keys, values and scales in all layers."""
+
+class FloatHead:
+    """An lm_head's own rows: uint8 [vocabulary, H * itemsize] of a float type, not copied."""
+
+    def __init__(self, isa: str, pool: Pool, rows: NDArray[np.uint8], type: str) -> None: ...
+    def logits(self, hidden: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+        """Write the logits of hidden [T, H] to out [T, vocabulary]."""
+
+class Int8Head:
+    """Rows (as of `FloatHead`) quantised to int8 with one scale each."""
+
+    def __init__(self, isa: str, pool: Pool, rows: NDArray[np.uint8], type: str) -> None: ...
+    @property
+    def bytes(self) -> int:
+        """Bytes that a pass over the rows reads."""
+
+    def logits(self, hidden: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+        """Write the logits of hidden [T, H] to out [T, vocabulary]; NaN for a NaN or infinity."""
+
+class ScreenedHead:
+    """A ternary copy a_r t_r of each row w_r (as of `FloatHead`), and the rows themselves."""
+
+    def __init__(
+        self, isa: str, pool: Pool, rows: NDArray[np.uint8], type: str, code: str
+    ) -> None: ...
+    @property
+    def bytes(self) -> int:
+        """Bytes that a scan of the ternary copy reads."""
+
+    def select(
+        self, hidden: NDArray[np.float32], keep: int, exact: bool
+    ) -> tuple[list[int], list[float], bool, int]:
+        """Ids and exact logits of at least `keep` rows with the best scores for hidden [H].
+
+        Then whether no other row's logit can be the largest, and how many rows were rescored
+        beyond the first ones to make it so, which only `exact` does. A row's exact logit and its
+        score differ by at most |w - a t| |h| + a |t| |h - q / s| (L2 norms, q / s the int8
+        activations).
+        """
+
+    def scores(self, hidden: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+        """Write the ternary scores of hidden [H] to out [vocabulary]."""
+
+class Engine:
+    """The forward pass. Weights, pool, embedding and rotations are kept alive, not copied.
+
+    embedding uint8 [vocabulary, H * itemsize] of a float type; cos and sin [positions, D / 2].
+    """
+
+    def __init__(
+        self,
+        isa: str,
+        weights: Weights,
+        pool: Pool,
+        embedding: NDArray[np.uint8],
+        type: str,
+        cos: NDArray[np.float32],
+        sin: NDArray[np.float32],
+        max_rows: int,
+    ) -> None: ...
+    @property
+    def max_rows(self) -> int:
+        """Tokens of one pass."""
+
+    @property
+    def workspace_bytes(self) -> int:
+        """Bytes of activations that the engine holds, grown by the largest pass so far."""
+
+    def forward(
+        self,
+        caches: Sequence[KvCache],
+        tokens: Sequence[NDArray[np.int64]],
+        hidden: NDArray[np.float32],
+        record: bool,
+        tap: Callable[[str, int, NDArray[np.float32], NDArray[np.float32] | None], None] | None,
+    ) -> list[tuple[str, int, int, int]]:
+        """Run tokens[i] in caches[i] and write normed hidden states [tokens of all runs, H].
+
+        Returns the steps when `record` is set, else nothing: name, layer (-1 outside), first and
+        last nanosecond of the steady clock. The tap sees name, layer, result [T, columns] and the
+        int8 scales [T] of a step that quantised. An exception that a signal handler raises
+        (KeyboardInterrupt) stops the pass and arrives here; the caches then stay as long as they
+        were.
+        """

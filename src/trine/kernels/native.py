@@ -18,8 +18,10 @@ def pool(threads: int) -> _native.Pool:
     """`threads` workers, the caller being one. Raises UsageError when there cannot be as many."""
     try:
         return _native.Pool(threads)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise UsageError(f"threads: {error}") from None
+    except TypeError:
+        raise UsageError(f"threads must be a whole number, not {threads!r}") from None
+    except (ValueError, RuntimeError) as error:
+        raise UsageError(f"{error}") from None
 
 
 def accumulate(

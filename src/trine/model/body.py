@@ -22,7 +22,7 @@ def choose_body(body: str, isa: str, threads: int) -> Code:
     Raises UsageError for an unknown name. Measuring takes about 0.3 s.
     """
     if body in LAYOUTS:
-        return LAYOUTS[body].code  # type: ignore[index]
+        return LAYOUTS[body].code
     if body != "auto":
         raise UsageError(f"unknown body {body!r}; there are auto, {', '.join(LAYOUTS)}")
     memory = _rate(_native.probe_read(isa, threads, _DRAM_BYTES_PER_THREAD, 1, _PASSES))

@@ -42,7 +42,8 @@ class Selection:
     @property
     def best(self) -> int:
         """The id with the largest exact logit; the smallest such id when several share it."""
-        return int(self.ids[self.logits == self.logits.max()].min())
+        # "Not smaller" holds for NaN too: then every id is as good as another.
+        return int(self.ids[~(self.logits < self.logits.max())].min())
 
 
 class Head(Protocol):

@@ -46,8 +46,10 @@ class Session:
         """Forget all positions from `length` on. Raises UsageError when there are not as many."""
         try:
             self.cache.length = length
-        except (ValueError, TypeError) as error:
-            raise UsageError(str(error)) from None
+        except (ValueError, TypeError):
+            raise UsageError(
+                f"a session of {self.length} positions cannot be rewound to {length!r}"
+            ) from None
 
     def prefill(
         self, tokens: ArrayLike, *, events: list[Event] | None = None
@@ -57,7 +59,8 @@ class Session:
         A prompt longer than a pass runs in several; Ctrl-C stops it within 100 ms and takes back
         what ran. Raises UsageError as `Engine.forward`.
         """
-        return self.engine.head.logits(self._hidden(tokens, events)[-1:])[0]
+        logits: NDArray[np.float32] = self.engine.head.logits(self._hidden(tokens, events)[-1:])[0]
+        return logits
 
     def all_logits(self, tokens: ArrayLike) -> NDArray[np.float32]:
         """Logits [T, vocabulary] after each of `tokens`, which continue the session."""

@@ -79,7 +79,8 @@ def pack_tiles(codes: NDArray[np.int8], layout: TileLayout) -> NDArray[np.uint8]
         packed = (digits << np.array([0, 2, 4, 6], dtype=np.uint16)).sum(axis=-1)
     else:
         packed = ((digits * _BASE3_WEIGHTS).sum(axis=-1) * 256 + 242) // 243
-    return packed.astype(np.uint8).reshape(tiles, lines, LINE_BYTES)
+    out: NDArray[np.uint8] = packed.astype(np.uint8).reshape(tiles, lines, LINE_BYTES)
+    return out
 
 
 def unpack_tiles(
@@ -92,7 +93,9 @@ def unpack_tiles(
         raise ValueError(
             f"a {layout.code} matrix {n} x {k} is {(tiles, lines, LINE_BYTES)}, not {packed.shape}"
         )
-    lanes = packed.reshape(tiles, lines, TILE_ROWS, LANE_BYTES).astype(np.uint16)
+    lanes: NDArray[np.uint16] = packed.reshape(tiles, lines, TILE_ROWS, LANE_BYTES).astype(
+        np.uint16
+    )
     digits = np.empty((tiles, TILE_ROWS, lines, layout.trits_per_byte, LANE_BYTES), dtype=np.int8)
     for i in range(layout.trits_per_byte):
         digit = (lanes >> (2 * i)) & 3 if layout is TWO_BIT else lanes * 3 >> 8

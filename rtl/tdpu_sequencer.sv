@@ -106,7 +106,7 @@ module tdpu_sequencer
   status_e status;
   addr_t desc_addr;
   k_t words;
-  beats_t beats;
+  beats_t beats, slice_beats;
 
   // What the store holds, for jobs that reuse it.
   logic held_q;
@@ -246,7 +246,9 @@ module tdpu_sequencer
   assign cmd_take = (state_q == StActivations || state_q == StWeights) && cmd_ready_i[port_q];
   assign cmd_addr_o = addr_q;
   assign cmd_weights_o = state_q == StWeights;
-  assign cmd_beats_o = state_q == StWeights ? beats : beats_t'(words) * BeatsW'(slices(CODE));
+  // A word is four beats of activations, or five: an adder, where a product would take a DSP block.
+  assign slice_beats = {12'b0, words, 2'b0} + (slices(CODE) == 5 ? beats_t'(words) : '0);
+  assign cmd_beats_o = state_q == StWeights ? beats : slice_beats;
 
   always_comb begin
     cmd_valid_o = '0;

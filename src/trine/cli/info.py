@@ -1,10 +1,13 @@
-"""`trine info`: the machine, what its CPU can do (proved by execution), its roofs, versions."""
+"""`trine info`: the machine, what its CPU can do (proved by execution), roofs, kernels."""
 
 from __future__ import annotations
 
 import dataclasses
 import json as json_module
-from typing import Annotated
+import os
+from collections.abc import Sequence
+from itertools import product
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -12,9 +15,16 @@ from rich.table import Table
 
 from trine.cli.progress import Bar
 from trine.cli.threads import thread_count
+from trine.errors import UsageError
 from trine.profiling.profile import Machine, Roof
 
+if TYPE_CHECKING:
+    from trine.kernels.registry import KernelSet
+    from trine.ternary.tiles import Code
+
 NAME = "info"
+# About a millisecond each.
+_GEMV_PASSES = 24
 
 
 def command(
@@ -22,6 +32,9 @@ def command(
         int | None,
         typer.Option(min=1, help="threads of the roof probes; default: the usable cores"),
     ] = None,
+    kernels: Annotated[
+        bool, typer.Option("--kernels", help="the native kernels instead, and which is chosen")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="print one JSON document")] = False,
 ) -> int:
     """Show the CPU, its proved SIMD levels, memory, measured roofs and versions."""
@@ -29,6 +42,8 @@ def command(
 
     host = machine.describe()
     counts = sorted({1, thread_count(threads, host)})
+    if kernels:
+        return _kernels(counts, as_json=json)
     ceilings: list[Roof] = []
     with Bar(quiet=json) as bar:
         for done, count in enumerate(counts):
@@ -46,6 +61,91 @@ def command(
         return 0
     _print(host, ceilings, versions)
     return 0
+
+
+def _kernels(threads: Sequence[int], *, as_json: bool) -> int:
+    """List the kernel sets; the chosen one's rate on weights in the L2, by layout and threads."""
+    from trine.kernels import registry
+    from trine.ternary.tiles import LAYOUTS
+
+    forced = os.environ.get(registry.VARIABLE) or None
+    chosen, refusal = None, ""
+    try:
+        chosen = registry.choose()
+    except UsageError as error:
+        # The list is how one finds out what may be forced, so it comes before the refusal.
+        refusal = str(error)
+    sets = registry.kernel_sets()
+    rates: list[dict[str, Any]] = []
+    for code, count in product(LAYOUTS, threads):
+        if chosen is None:
+            break
+        speed = _gemv(chosen, code, count)
+        weights = speed * LAYOUTS[code].trits_per_byte
+        rates.append(
+            {
+                "layout": code,
+                "threads": count,
+                "bytes_per_second": speed,
+                "weights_per_second": weights,
+            }
+        )
+    if as_json:
+        document = {
+            "variable": registry.VARIABLE,
+            "forced": forced,
+            "chosen": chosen,
+            "refusal": refusal,
+            "kernels": [dataclasses.asdict(each) | {"reason": each.reason} for each in sets],
+            "gemv_in_l2": rates,
+        }
+        print(json_module.dumps(document, indent=2))
+    else:
+        _print_kernels(sets, chosen, forced, rates)
+    if refusal:
+        raise UsageError(refusal)
+    return 0
+
+
+def _gemv(isa: str, code: Code, threads: int) -> float:
+    """Packed bytes a second that the GEMV takes from the L2: the best of the passes, as a roof."""
+    from trine import _native
+
+    probe = _native.probe_gemv(isa, code, threads, _GEMV_PASSES)
+    return probe.work / min(probe.seconds)
+
+
+def _print_kernels(
+    sets: list[KernelSet], chosen: str | None, forced: str | None, rates: list[dict[str, Any]]
+) -> None:
+    console = Console()
+    table = Table(title="Kernels, slowest first; proved: the self-test ran here and was right")
+    for name in ("name", "compiled", "claimed", "proved", "what it is"):
+        table.add_column(name)
+    for each in sets:
+        facts = ("yes" if fact else "no" for fact in (each.compiled, each.claimed, each.proved))
+        table.add_row(each.name, *facts, each.about)
+    console.print(table)
+    if chosen is None:
+        return
+    why = "the fastest that was proved; TRINE_KERNEL is not set"
+    console.print(
+        f"chosen: {chosen} ({f'TRINE_KERNEL={forced}' if forced else why})", highlight=False
+    )
+    speed = Table(title=f"GEMV of {chosen}, weights in the L2")
+    speed.add_column("layout")
+    threads = list(dict.fromkeys(rate["threads"] for rate in rates))
+    for count in threads:
+        speed.add_column(f"{count} thread{'s' * (count > 1)}", justify="right")
+    for layout in dict.fromkeys(rate["layout"] for rate in rates):
+        cells = (
+            f"{rate['bytes_per_second'] / 1e9:.1f} GB/s, "
+            f"{rate['weights_per_second'] / 1e9:.1f} G weights/s"
+            for rate in rates
+            if rate["layout"] == layout
+        )
+        speed.add_row(layout, *cells)
+    console.print(speed)
 
 
 def _print(host: Machine, roofs: list[Roof], versions: dict[str, str]) -> None:

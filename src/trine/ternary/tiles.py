@@ -101,6 +101,6 @@ def unpack_tiles(
         digit = (lanes >> (2 * i)) & 3 if layout is TWO_BIT else lanes * 3 >> 8
         digits[:, :, :, i, :] = digit.transpose(0, 2, 1, 3)
         if layout is BASE3:
-            lanes = lanes * 3 & 255
+            lanes = (lanes * 3 & 255).astype(np.uint16)
     codes: NDArray[np.int8] = digits.reshape(tiles * TILE_ROWS, lines * layout.line_k) - np.int8(1)
     return codes[:n, :k]

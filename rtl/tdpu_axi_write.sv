@@ -158,7 +158,8 @@ module tdpu_axi_write
   assign m_axi_bready_o = 1'b1;
   assign w_done = w_valid_q && m_axi_wready_i && left_q == '0;
   assign sent = (!aw_valid_q || m_axi_awready_i) && (!w_valid_q || w_done);
-  assign start_burst = state_q == StResults && burst_valid && pending_q < 4'(Outstanding) && !halt_i;
+  assign start_burst = state_q == StResults && burst_valid && pending_q < 4'(Outstanding)
+      && !halt_i;
   assign start_status = state_q == StDrain && pending_q == '0 && !halt_i;
   assign closing_o = start_status;
   assign done_o = state_q == StClose && pending_q == '0 && !halt_i;

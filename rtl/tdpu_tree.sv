@@ -32,7 +32,8 @@ module tdpu_tree
   function automatic int unsigned adders(int unsigned level);
     int unsigned count;
     count = 0;
-    for (int unsigned l = 0; l < level; l++) count += nodes(l) / 2;
+    // Bounded by a constant: front ends also evaluate this for the level before the leaves.
+    for (int unsigned l = 0; l < Levels; l++) if (l < level) count += nodes(l) / 2;
     return count;
   endfunction
 

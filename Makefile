@@ -15,6 +15,7 @@ OUT ?= trine-train-stories
 NATIVE := $(wildcard native/*.cpp native/*.h native/isa/*.cpp native/isa/*.h)
 ENVIRONMENT := $(VENV)/.environment
 INSTALLED := $(VENV)/.installed
+HARDWARE := $(VENV)/.hardware
 
 .PHONY: setup profile train hw test test-hw lint format clean
 
@@ -28,16 +29,16 @@ train: $(INSTALLED)
 	scripts/train-stories.sh "$(BOOKS)" "$(OUT)"
 
 # One BitLinear of 2B-4T size through the simulated unit.
-hw: $(INSTALLED)
+hw: $(INSTALLED) $(HARDWARE)
 	$(BIN)/trine hw simulate
 
-test: $(INSTALLED)
+test: $(INSTALLED) $(HARDWARE)
 	$(BIN)/pytest -q -m "not hardware"
 
-test-hw: $(INSTALLED)
+test-hw: $(INSTALLED) $(HARDWARE)
 	$(BIN)/pytest -q tests/hw tests/rtl
 
-lint: $(INSTALLED)
+lint: $(INSTALLED) $(HARDWARE)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -64,5 +65,11 @@ $(ENVIRONMENT): scripts/system-packages.sh constraints.txt
 # The project itself, editable: Python runs from src, and the extension is rebuilt here whenever a
 # native file changed (incrementally, in build).
 $(INSTALLED): $(ENVIRONMENT) pyproject.toml constraints.txt CMakeLists.txt $(NATIVE)
-	$(PIP) install --no-build-isolation -c constraints.txt -e '.[torch,hw,dev]'
+	$(PIP) install --no-build-isolation -c constraints.txt -e '.[torch,dev]'
+	touch $@
+
+# The hardware tools are large and of no use to a profile: a target of their own, and of the tests.
+$(HARDWARE): $(ENVIRONMENT) pyproject.toml constraints.txt
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["hw"], sep="\n")' > $(VENV)/hardware.txt
+	$(PIP) install -c constraints.txt -r $(VENV)/hardware.txt
 	touch $@

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from requirements import require_module
-from trine.hw.proof import prove
+from trine.hw.proof import cover, prove
 from trine.hw.sources import files, rtl_folder
 
 require_module("pyosys")
@@ -30,6 +30,14 @@ PROOFS = [("fv_queue", {"KIND": 0}), ("fv_queue", {"KIND": 1}), ("fv_gemv", {"BA
 @pytest.mark.parametrize(("top", "parameters"), PROOFS)
 def test_the_property_holds_for_all_time(top: str, parameters: dict[str, int]) -> None:
     assert prove(top, sources(top), parameters).proved
+
+
+@pytest.mark.parametrize(("top", "parameters"), PROOFS)
+def test_every_cover_is_reached(top: str, parameters: dict[str, int]) -> None:
+    verdicts = cover(top, sources(top), parameters)
+    text = (RTL / "formal" / f"{top}.sv").read_text()
+    assert len(verdicts) == text[text.index("gen_cover") :].count("assert (") > 0
+    assert not [index for index, verdict in enumerate(verdicts) if verdict.proved]
 
 
 # A seeded bug: file, what is replaced, by what; and the proof that must fall.

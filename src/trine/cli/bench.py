@@ -47,7 +47,7 @@ def command(
         str, typer.Option("-n", "--n-gen", help="steps of the decode tests; 0: none")
     ] = "64",
     threads: Annotated[
-        str | None, typer.Option("-t", "--threads", help="threads  [default: the usable cores]")
+        str | None, typer.Option("-t", "--threads", help="threads; default: the usable cores")
     ] = None,
     depth: Annotated[
         str, typer.Option("-d", "--depth", help="positions in the KV cache before a test")

@@ -20,7 +20,6 @@ from trine.profiling.profile import Machine, Roof
 
 if TYPE_CHECKING:
     from trine.kernels.registry import KernelSet
-    from trine.ternary.tiles import Code
 
 NAME = "info"
 # About a millisecond each.
@@ -66,7 +65,6 @@ def command(
 def _kernels(threads: Sequence[int], *, as_json: bool) -> int:
     """List the kernel sets; the chosen one's rate on weights in the L2, by layout and threads."""
     from trine.kernels import registry
-    from trine.ternary.tiles import LAYOUTS
 
     forced = os.environ.get(registry.VARIABLE) or None
     chosen, refusal = None, ""
@@ -76,20 +74,7 @@ def _kernels(threads: Sequence[int], *, as_json: bool) -> int:
         # The list is how one finds out what may be forced, so it comes before the refusal.
         refusal = str(error)
     sets = registry.kernel_sets()
-    rates: list[dict[str, Any]] = []
-    for code, count in product(LAYOUTS, threads):
-        if chosen is None:
-            break
-        speed = _gemv(chosen, code, count)
-        weights = speed * LAYOUTS[code].trits_per_byte
-        rates.append(
-            {
-                "layout": code,
-                "threads": count,
-                "bytes_per_second": speed,
-                "weights_per_second": weights,
-            }
-        )
+    rates = [] if chosen is None else _gemv_rates(chosen, threads)
     if as_json:
         document = {
             "variable": registry.VARIABLE,
@@ -107,12 +92,24 @@ def _kernels(threads: Sequence[int], *, as_json: bool) -> int:
     return 0
 
 
-def _gemv(isa: str, code: Code, threads: int) -> float:
-    """Packed bytes a second that the GEMV takes from the L2: the best of the passes, as a roof."""
+def _gemv_rates(isa: str, threads: Sequence[int]) -> list[dict[str, Any]]:
+    """What the GEMV takes from the L2 a second, bytes and weights: the best of several passes."""
     from trine import _native
+    from trine.ternary.tiles import LAYOUTS
 
-    probe = _native.probe_gemv(isa, code, threads, _GEMV_PASSES)
-    return probe.work / min(probe.seconds)
+    rates: list[dict[str, Any]] = []
+    for code, count in product(LAYOUTS, threads):
+        probe = _native.probe_gemv(isa, code, count, _GEMV_PASSES)
+        speed = probe.work / min(probe.seconds)
+        rates.append(
+            {
+                "layout": code,
+                "threads": count,
+                "bytes_per_second": speed,
+                "weights_per_second": speed * LAYOUTS[code].trits_per_byte,
+            }
+        )
+    return rates
 
 
 def _print_kernels(

@@ -26,7 +26,6 @@ from trine.model.heads import FloatHead, ScreenedHead
 from trine.model.session import Session, decode_batch
 from trine.profiling import bench, roofs
 from trine.profiling.caches import read_caches
-from trine.profiling.profile import Roof
 from trine.profiling.roofline import level_of
 from trine.ternary.tiles import LAYOUTS, TWO_BIT
 
@@ -173,8 +172,6 @@ def run(
     layers: int,
     repetitions: int,
     report: Report,
-    clock: Callable[[], float] = time.perf_counter,
-    measure_roofs: Callable[..., list[Roof]] = roofs.measure,
 ) -> Iterator[bench.Row | bench.Agreement]:
     """Load each engine and time every case; a head that is not exact is compared once.
 
@@ -202,7 +199,7 @@ def run(
         for cache in variant.caches:
             for case in cases:
                 report("measuring", done, total)
-                yield _measure(engine, case, cache, repetitions, clock, measure_roofs)
+                yield _measure(engine, case, cache, repetitions)
                 done += 1
                 report("measuring", done, total)
         # Two engines at once would need twice the memory that was checked for.
@@ -225,14 +222,7 @@ def _tokens(engine: Engine, count: int) -> NDArray[np.int64]:
     return np.random.default_rng(0).integers(0, engine.config.vocab_size, size=count)
 
 
-def _measure(
-    engine: Engine,
-    case: bench.Case,
-    cache: str,
-    repetitions: int,
-    clock: Callable[[], float],
-    measure_roofs: Callable[..., list[Roof]],
-) -> bench.Row:
+def _measure(engine: Engine, case: bench.Case, cache: str, repetitions: int) -> bench.Row:
     sessions = [engine.session(case.positions, cache) for _ in range(case.batch)]
     if case.depth:
         for session in sessions:
@@ -245,7 +235,7 @@ def _measure(
             session.rewind(case.depth)
 
     def probe() -> bench.Roofs:
-        probed = measure_roofs([engine.threads], quick=True, phase="between")
+        probed = roofs.measure([engine.threads], quick=True, phase="between")
         best = {roof.level: roof.value for roof in probed if roof.exact}
         return bench.Roofs(best.get(level), best.get("int8"))
 
@@ -254,7 +244,9 @@ def _measure(
     reset()
     head = engine.head
     before = (head.tokens, head.certified) if isinstance(head, ScreenedHead) else (0, 0)
-    samples = bench.repeat(lambda: _play(case, sessions, tokens), reset, probe, repetitions, clock)
+    samples = bench.repeat(
+        lambda: _play(case, sessions, tokens), reset, probe, repetitions, time.perf_counter
+    )
     certified = None
     if isinstance(head, ScreenedHead):
         certified = (head.certified - before[1]) / (head.tokens - before[0])

@@ -64,8 +64,8 @@ def heading(result: BenchResult) -> str:
 def notes(result: BenchResult) -> list[str]:
     """One line for each thing that the table does not say by itself."""
     lines = [
-        f"{a.head} head, rows in {a.head_dtype}, against the exact ones on {a.states} hidden states: "
-        f"the same best token in {a.top1}, KL(head || exact) {a.kl:.3g} nats"
+        f"{a.head} head, rows in {a.head_dtype}, against the exact ones on {a.states} hidden "
+        f"states: the same best token in {a.top1}, KL(head || exact) {a.kl:.3g} nats"
         for a in result.agreements
     ]
     lines += [

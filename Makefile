@@ -17,7 +17,7 @@ ENVIRONMENT := $(VENV)/.environment
 INSTALLED := $(VENV)/.installed
 HARDWARE := $(VENV)/.hardware
 
-.PHONY: setup profile train hw test test-hw lint format clean
+.PHONY: setup profile train hw test test-hw test-sanitize lint format clean
 
 setup: $(INSTALLED)
 
@@ -37,6 +37,10 @@ test: $(INSTALLED) $(HARDWARE)
 
 test-hw: $(INSTALLED) $(HARDWARE)
 	$(BIN)/pytest -q tests/hw tests/rtl
+
+# Memory, undefined behaviour and data races of the native code.
+test-sanitize: $(INSTALLED)
+	scripts/test-sanitize.sh
 
 lint: $(INSTALLED) $(HARDWARE)
 	$(BIN)/ruff check

@@ -213,8 +213,11 @@ float ScreenedHead::threshold(std::size_t keep) const {
     low = std::min(low, scores_[i]);
     high = std::max(high, scores_[i]);
   }
-  if (!(high > low)) return -std::numeric_limits<float>::infinity();
   const float bins_per_unit = static_cast<float>(kBins - 1) / (high - low);
+  // Scores that are equal, overflow or are no numbers have no histogram: all rows are kept.
+  if (!(bins_per_unit > 0.0f && std::isfinite(bins_per_unit))) {
+    return -std::numeric_limits<float>::infinity();
+  }
   std::vector<std::uint32_t> histogram(kBins, 0);
   for (std::size_t i = 0; i < count; ++i) {
     ++histogram[static_cast<std::size_t>((scores_[i] - low) * bins_per_unit)];

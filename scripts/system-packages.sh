@@ -9,6 +9,13 @@ command -v "${CXX:-c++}" >/dev/null || packages+=(g++)
 command -v make >/dev/null || packages+=(make)
 "$python" -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 
+# What tests alone use (tests/native/test_emulated.py): never demanded, CI brings it.
+if [[ ${CI:-} == true ]]; then
+    command -v qemu-aarch64 >/dev/null || packages+=(qemu-user)
+    command -v aarch64-linux-gnu-g++ >/dev/null || packages+=(g++-aarch64-linux-gnu)
+    [[ -e /usr/include/simde/simde-common.h ]] || packages+=(libsimde-dev)
+fi
+
 if ((${#packages[@]} == 0)); then
     exit 0
 fi

@@ -7,6 +7,7 @@ python=${PYTHON:-python3}
 packages=()
 command -v "${CXX:-c++}" >/dev/null || packages+=(g++)
 command -v make >/dev/null || packages+=(make)
+command -v perl >/dev/null || packages+=(perl)
 "$python" -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 
 # What tests alone use (tests/native/test_emulated.py): never demanded, CI brings it.

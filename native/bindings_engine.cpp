@@ -81,33 +81,47 @@ std::vector<EventTuple> forward(Engine& engine, const std::vector<KvCache*>& cac
   }
   std::vector<Event> events;
   Watch watch;
-  watch.stop = [] {
+  // A Python error, of a signal handler or of the tap, stays set until the pass has stopped:
+  // workers cannot throw.
+  bool failed = false;
+  watch.stop = [&failed] {
     const nb::gil_scoped_acquire gil;
-    return PyErr_CheckSignals() != 0;
+    return failed || PyErr_CheckSignals() != 0;
   };
   if (record) {
     events.reserve(64 + 16 * 64);
     watch.events = &events;
   }
   if (!tap.is_none()) {
-    watch.tap = [&tap](Step step, int layer, const float* data, std::size_t count,
-                       std::size_t columns, const float* scales) {
+    watch.tap = [&tap, &failed](Step step, int layer, const float* data, std::size_t count,
+                                std::size_t columns, const float* scales) {
+      if (failed) return;
       const nb::gil_scoped_acquire gil;
-      const nb::ndarray<nb::numpy, const float, nb::ndim<2>> values(data, {count, columns});
-      nb::object scale_array = nb::none();
-      if (scales != nullptr) {
-        scale_array = nb::cast(nb::ndarray<nb::numpy, const float, nb::ndim<1>>(scales, {count}),
-                               nb::rv_policy::copy);
+      try {
+        const nb::ndarray<nb::numpy, const float, nb::ndim<2>> values(data, {count, columns});
+        nb::object scale_array = nb::none();
+        if (scales != nullptr) {
+          scale_array = nb::cast(nb::ndarray<nb::numpy, const float, nb::ndim<1>>(scales, {count}),
+                                 nb::rv_policy::copy);
+        }
+        tap(kStepNames[step], layer, nb::cast(values, nb::rv_policy::copy), scale_array);
+      } catch (nb::python_error& error) {
+        error.restore();
+        failed = true;
       }
-      tap(kStepNames[step], layer, nb::cast(values, nb::rv_policy::copy), scale_array);
     };
   }
+  std::vector<std::size_t> lengths;
+  for (const KvCache* cache : caches) lengths.push_back(cache->length);
   bool finished = false;
   {
     const nb::gil_scoped_release no_gil;
     finished = engine.forward(runs, hidden.data(), watch);
   }
-  if (!finished) throw nb::python_error();
+  if (!finished || failed) {
+    for (std::size_t i = 0; i < caches.size(); ++i) caches[i]->length = lengths[i];
+    throw nb::python_error();
+  }
   std::vector<EventTuple> named_events;
   named_events.reserve(events.size());
   for (const Event& event : events) {
@@ -204,7 +218,7 @@ void bind_heads(nb::module_& module) {
           [](const FloatHead& self, In<float, 2> hidden, Out<float, 2> out) {
             logits(self, self.rows().count, self.rows().columns, hidden, out);
           },
-          "hidden"_a, "out"_a);
+          "hidden"_a, "out"_a.noconvert());
   nb::class_<Int8Head>(module, "Int8Head")
       .def(
           "__init__",
@@ -221,7 +235,7 @@ void bind_heads(nb::module_& module) {
           [](const Int8Head& self, In<float, 2> hidden, Out<float, 2> out) {
             logits(self, self.count(), self.columns(), hidden, out);
           },
-          "hidden"_a, "out"_a);
+          "hidden"_a, "out"_a.noconvert());
   nb::class_<ScreenedHead>(module, "ScreenedHead")
       .def(
           "__init__",
@@ -259,7 +273,7 @@ void bind_heads(nb::module_& module) {
             const nb::gil_scoped_release no_gil;
             self.scores(hidden.data(), out.data());
           },
-          "hidden"_a, "out"_a);
+          "hidden"_a, "out"_a.noconvert());
 }
 
 }  // namespace
@@ -286,7 +300,8 @@ void bind_engine(nb::module_& module) {
           nb::keep_alive<1, 7>(), nb::keep_alive<1, 8>())
       .def_prop_ro("max_rows", &Engine::max_rows)
       .def_prop_ro("workspace_bytes", &Engine::workspace_bytes)
-      .def("forward", &forward, "caches"_a, "tokens"_a, "hidden"_a, "record"_a, "tap"_a.none());
+      .def("forward", &forward, "caches"_a, "tokens"_a, "hidden"_a.noconvert(), "record"_a,
+           "tap"_a.none());
 }
 
 }  // namespace trine

@@ -116,7 +116,7 @@ void bind_kernels(nb::module_& module) {
       .def(nb::init<int>(), "threads"_a)
       .def_prop_ro("threads", &Pool::threads);
   module.def("accumulate", &accumulate, "isa"_a, "code"_a, "tiles"_a, "row_sums"_a, "activations"_a,
-             "pool"_a, "out"_a);
+             "pool"_a, "out"_a.noconvert());
   module.attr("GEMV_PROBE_K") = kGemvProbeK;
   module.def(
       "probe_gemv",
@@ -124,7 +124,8 @@ void bind_kernels(nb::module_& module) {
         return probe_gemv(isa, code_of(code), threads, passes);
       },
       "isa"_a, "code"_a, "threads"_a, "passes"_a, nb::call_guard<nb::gil_scoped_release>());
-  module.def("pack_hf", &pack_hf, "code"_a, "packed"_a, "tiles"_a, "row_sums"_a, "pool"_a);
+  module.def("pack_hf", &pack_hf, "code"_a, "packed"_a, "tiles"_a.noconvert(),
+             "row_sums"_a.noconvert(), "pool"_a);
 }
 
 }  // namespace trine

@@ -3,8 +3,8 @@
 Arguments out of range, arrays of another shape than stated, and unknown or unusable instruction
 sets raise ValueError with the legal values; a buffer that does not fit raises MemoryError. Every
 call that computes releases the GIL. Arrays are C-contiguous; another number of dimensions raises
-TypeError. An array of another dtype or order is converted to a temporary one: right for what is
-read, while what is written to it is lost.
+TypeError. An array that is read may have another dtype or order, and is converted; one that is
+written and has not the stated ones raises TypeError.
 
 Names: `isa` is a `Level.name`; `code` is a layout of `trine.ternary.tiles`, "two_bit" or "base3";
 a float type is "float32", "bfloat16" or "float16"; `linear` and `norm` are those of

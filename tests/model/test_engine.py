@@ -268,3 +268,20 @@ def test_a_signal_whose_handler_returns_stops_nothing() -> None:
         signal.signal(signal.SIGUSR1, before)
     assert seen == [signal.SIGUSR1]
     assert session.length == 400
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_tap_that_raises_stops_the_pass_and_takes_it_back(threads: int) -> None:
+    class Planted(Exception):
+        pass
+
+    def tap(step: str, layer: int, *_: object) -> None:
+        if (step, layer) == ("attention", 1):
+            raise Planted
+
+    session = engine_of(threads=threads).session(16)
+    session.prefill([1, 2, 3])
+    with pytest.raises(Planted):
+        session.engine.forward([Run(session, tokens(4))], tap=tap)
+    assert session.length == 3
+    assert np.isfinite(session.decode(4)).all()

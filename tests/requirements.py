@@ -7,6 +7,7 @@ that nothing was tested.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import shutil
 from types import ModuleType
@@ -29,6 +30,15 @@ def require_module(name: str) -> Any:
     except ImportError:
         missing(f"the module {name} is not installed")
     return module
+
+
+def require_package(name: str) -> None:
+    """That `name` can be imported, without importing it here.
+
+    For native packages that do not share a process with torch: pyosys corrupts its heap.
+    """
+    if importlib.util.find_spec(name) is None:
+        missing(f"the package {name} is not installed")
 
 
 def require_program(name: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from requirements import require_module, require_program
+from requirements import require_module, require_package, require_program
 from trine.hw.build import verilator_root
 from trine.hw.sources import Unit, files, rtl_folder
 
@@ -20,7 +20,7 @@ UNITS = [
 @pytest.mark.parametrize("unit", UNITS, ids=str)
 def test_gemv_streams(unit: Unit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     require_module("verilator")
-    require_module("cocotb")
+    require_package("cocotb")
     require_program("make")
     require_program("perl")
     from cocotb_tools.runner import get_runner

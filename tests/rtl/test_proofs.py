@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from requirements import require_module
+from requirements import require_package
 from trine.hw.proof import cover, prove
 from trine.hw.sources import files, rtl_folder
 
-require_module("pyosys")
+require_package("pyosys")
 
 FIFOS = ("tdpu_ram.sv", "tdpu_fifo.sv", "tdpu_queue.sv")
 RTL = rtl_folder()

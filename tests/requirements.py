@@ -10,6 +10,8 @@ import importlib
 import importlib.util
 import os
 import shutil
+import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -42,5 +44,7 @@ def require_package(name: str) -> None:
 
 
 def require_program(name: str) -> str:
-    """The path of the program `name`."""
-    return shutil.which(name) or missing(f"the program {name} is not installed")
+    """The path of the program `name`: on the PATH, or where this environment's packages put it."""
+    beside = str(Path(sys.executable).parent)
+    path = shutil.which(name) or shutil.which(name, path=beside)
+    return path or missing(f"the program {name} is not installed")

@@ -21,8 +21,8 @@ from trine.ternary.tiles import Code
 HeadKind = Literal["float", "int8", "screened"]
 KINDS: tuple[HeadKind, ...] = ("float", "int8", "screened")
 
-# Rows that a screened head rescores. At 1,024 of 128,256 rows a ternary scan loses the best row of
-# a random head once in some ten thousand tokens (benchmarks/heads.py), for 5 MB of exact rows.
+# Rows that a screened head rescores: 5 MB of exact rows at 2B-4T size. How often the best row is
+# among them is what benchmarks/heads.py measures.
 KEEP = 1024
 
 

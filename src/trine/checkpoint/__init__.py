@@ -7,5 +7,14 @@ Next: `trine.torch` fills Hugging Face modules from it, the native engine packs 
 from trine.checkpoint.checkpoint import Checkpoint, Mode, Provenance, TernaryWeight
 from trine.checkpoint.config import ModelConfig
 from trine.checkpoint.open import open_checkpoint
+from trine.checkpoint.vocabulary import TextSource
 
-__all__ = ["Checkpoint", "Mode", "ModelConfig", "Provenance", "TernaryWeight", "open_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "Mode",
+    "ModelConfig",
+    "Provenance",
+    "TernaryWeight",
+    "TextSource",
+    "open_checkpoint",
+]

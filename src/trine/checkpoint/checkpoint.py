@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trine.checkpoint.config import ModelConfig
+from trine.checkpoint.vocabulary import TextSource
 
 # How a BitLinear holds its weights: float masters re-quantised at each call, ternary values
 # unpacked to floats at load, or packed bytes unpacked at each call.
@@ -47,6 +48,14 @@ class Checkpoint(ABC):
     # The file's own choice: "online", "offline" (autobitlinear) or "packed" (bitlinear).
     native_mode: Mode
     tokenizer_file: Path | None
+
+    @property
+    def text(self) -> TextSource:
+        """Vocabulary, chat template and sampling defaults, read when asked for.
+
+        Empty for a model without text. Raises CheckpointError for files that cannot be read.
+        """
+        return TextSource()
 
     @property
     @abstractmethod

@@ -8,6 +8,8 @@ divides (`linear_class: bitlinear`, the default). The reader inverts the latter.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +18,18 @@ from numpy.typing import NDArray
 
 from trine.checkpoint.checkpoint import Checkpoint, Provenance, TernaryWeight
 from trine.checkpoint.hf_config import declared_mode, geometry, read_json
+from trine.checkpoint.hf_text import FILES, TOKENIZER, read_text_files
 from trine.checkpoint.safetensors import SafetensorsFile
 from trine.checkpoint.tensors import EMBEDDING, LM_HEAD, is_ternary, tensor_names, tensor_shape
+from trine.checkpoint.vocabulary import TextSource
 from trine.errors import CheckpointError
 from trine.ternary import absmean_ternary, pack_hf
 from trine.ternary.hf import CODES_PER_BYTE
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-TOKENIZER = "tokenizer.json"
+# Not the other formats that a repository may carry beside them.
+WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 
 Files = dict[str, SafetensorsFile]
 
@@ -42,6 +47,11 @@ class HFCheckpoint(Checkpoint):
         self.tokenizer_file = tokenizer if tokenizer.is_file() else None
         self._directory = directory
         self._opened: Files | None = None
+
+    @functools.cached_property
+    def text(self) -> TextSource:
+        """What tokenizer.json and the files beside it say."""
+        return read_text_files(self._locate(FILES))
 
     @property
     def has_master(self) -> bool:
@@ -78,13 +88,13 @@ class HFCheckpoint(Checkpoint):
         divides = self.native_mode == "packed"
         return TernaryWeight(tensor, np.float32(1) / scale if divides else scale)
 
-    def _locate(self) -> Path:
-        """The directory that holds the weights."""
+    def _locate(self, patterns: Sequence[str]) -> Path:
+        """The directory that holds the files of these names, as far as there are any."""
         return self._directory
 
     def _files(self) -> Files:
         if self._opened is None:
-            self._directory = self._locate()
+            self._directory = self._locate(WEIGHTS)
             files = _tensor_files(self._directory)
             self._judge(files)
             self._opened = files

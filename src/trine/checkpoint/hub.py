@@ -7,16 +7,14 @@ environment variables (HF_ENDPOINT, HF_HOME, HF_HUB_OFFLINE).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from trine.checkpoint.checkpoint import Provenance
-from trine.checkpoint.hf import TOKENIZER, HFCheckpoint
+from trine.checkpoint.hf import HFCheckpoint
+from trine.checkpoint.hf_text import TOKENIZER
 from trine.errors import ModelNotFound
-
-# Not the other formats that a repository may carry beside them.
-_WEIGHTS = ["*.safetensors", "*.safetensors.index.json"]
 
 T = TypeVar("T")
 
@@ -35,14 +33,14 @@ class HubCheckpoint(HFCheckpoint):
         super().__init__(config.parent, provenance)
         self.tokenizer_file = _get_if_there(repository, TOKENIZER, self._commit)
 
-    def _locate(self) -> Path:
+    def _locate(self, patterns: Sequence[str]) -> Path:
         from huggingface_hub import snapshot_download
 
         return Path(
             _one_line(
                 self._repository,
                 lambda: snapshot_download(
-                    self._repository, revision=self._commit, allow_patterns=_WEIGHTS
+                    self._repository, revision=self._commit, allow_patterns=list(patterns)
                 ),
             )
         )

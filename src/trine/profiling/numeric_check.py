@@ -108,7 +108,7 @@ def check(
 ) -> NumericCheck:
     """Judge an operator that is not ternary."""
     expected = _expected(call, config)
-    return _judged(call, stage, layer, _error(call.output, expected), allowed)
+    return verdict(call, stage, layer, row_error(call.output, expected), allowed)
 
 
 def check_ternary(
@@ -120,18 +120,18 @@ def check_ternary(
     trits, own = ternary.trits, call.quantised
     at_ties = wrong = 0
     if own is not None:
-        at_ties, wrong = _unlike(own.codes, codes, x * scale)
+        at_ties, wrong = unlike(own.codes, codes, x * scale)
         codes = own.codes
         if own.trits is not None and ternary.master is not None:
-            more, bad = _unlike(own.trits, trits, ternary.master / ternary.scale)
+            more, bad = unlike(own.trits, trits, ternary.master / ternary.scale)
             at_ties, wrong, trits = at_ties + more, wrong + bad, own.trits
     sums = reference.accumulate(codes, trits)
     expected = sums.astype(np.float32) * ternary.stored_scale / scale
-    return _judged(
+    return verdict(
         call,
         stage,
         layer,
-        _error(call.output, expected),
+        row_error(call.output, expected),
         allowed,
         at_ties=at_ties,
         wrong_codes=wrong,
@@ -200,7 +200,7 @@ def _attended(call: Call) -> Floats:
     )
 
 
-def _error(output: Floats, expected: Floats) -> float:
+def row_error(output: Floats, expected: Floats) -> float:
     """The largest |row - expected| / |expected|, Euclidean norms over the rows' numbers.
 
     A row that is not zero where it must be, and one that is no number, are `BEYOND`.
@@ -216,7 +216,7 @@ def _error(output: Floats, expected: Floats) -> float:
     return min(worst, BEYOND) if np.isfinite(worst) else BEYOND
 
 
-def _unlike(given: Codes, expected: Codes, exact: Floats) -> tuple[int, int]:
+def unlike(given: Codes, expected: Codes, exact: Floats) -> tuple[int, int]:
     """Codes that differ where `exact` is at a rounding tie, and those that differ elsewhere."""
     where = given != expected
     if not where.any():
@@ -228,7 +228,7 @@ def _unlike(given: Codes, expected: Codes, exact: Floats) -> tuple[int, int]:
     return at_ties, int(np.count_nonzero(where)) - at_ties
 
 
-def _judged(
+def verdict(
     call: Call,
     stage: Stage,
     layer: int,
@@ -239,6 +239,7 @@ def _judged(
     wrong_codes: int = 0,
     wrong_sums: int | None = None,
 ) -> NumericCheck:
+    """The check of a call whose `row_error`, `unlike` codes and sums are known."""
     return NumericCheck(
         stage=stage,
         layer=layer,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from trine.checkpoint.config import LINEARS, NORMS, ModelConfig
+from trine.checkpoint.config import LINEARS, ModelConfig
 
 EMBEDDING = "model.embed_tokens.weight"
 FINAL_NORM = "model.norm.weight"
@@ -17,10 +17,10 @@ _ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj", "attn_sub_norm")
 
 
 def tensor_names(config: ModelConfig) -> Iterator[str]:
-    """All names in the order of the model; the lm_head only where it is not the embedding."""
+    """All names in the order of the model: the norms that it has, an lm_head of its own."""
     yield EMBEDDING
     for layer in range(config.layers):
-        yield from (layer_tensor(layer, module) for module in (*NORMS, *LINEARS))
+        yield from (layer_tensor(layer, module) for module in (*config.norms, *LINEARS))
     yield FINAL_NORM
     if not config.tied_embeddings:
         yield LM_HEAD

@@ -57,7 +57,11 @@ def room_of(path: Path) -> str:
 def imported_rooms(path: Path) -> set[str]:
     """Which rooms a file imports, inside functions too; "" for names of the package itself."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    if path == PACKAGE / "__init__.py":
+        # What only type checkers read is no import.
+        tree.body = [node for node in tree.body if not _for_type_checkers(node)]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -69,6 +73,10 @@ def imported_rooms(path: Path) -> set[str]:
     ours = (name.split(".") for name in names if name.split(".")[0] == "trine")
     rooms = {parts[1] if len(parts) > 1 else "" for parts in ours}
     return {"" if room.startswith("__") else room for room in rooms}
+
+
+def _for_type_checkers(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
 def first_comment(path: Path, mark: str) -> str:

@@ -10,10 +10,16 @@ from trine.checkpoint.hub import HubCheckpoint
 
 def fetch(checkpoint: Checkpoint, *, quiet: bool) -> None:
     """Bring the weights here: the client's own bars in a terminal, elsewhere one line."""
-    if isinstance(checkpoint, HubCheckpoint) and not sys.stderr.isatty():
-        from huggingface_hub.utils.tqdm import disable_progress_bars
-
-        disable_progress_bars()
-        if not quiet:
-            print(f"trine: fetching {checkpoint.provenance.id}", file=sys.stderr)
+    if plain_progress(checkpoint) and not quiet:
+        print(f"trine: fetching {checkpoint.provenance.id}", file=sys.stderr)
     checkpoint.fetch()
+
+
+def plain_progress(checkpoint: Checkpoint) -> bool:
+    """Switch the client's bars off outside of a terminal; whether there would be any."""
+    if not isinstance(checkpoint, HubCheckpoint) or sys.stderr.isatty():
+        return False
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    disable_progress_bars()
+    return True

@@ -299,7 +299,6 @@ void bind_engine(nb::module_& module) {
           nb::keep_alive<1, 3>(), nb::keep_alive<1, 4>(), nb::keep_alive<1, 5>(),
           nb::keep_alive<1, 7>(), nb::keep_alive<1, 8>())
       .def_prop_ro("max_rows", &Engine::max_rows)
-      .def_prop_ro("workspace_bytes", &Engine::workspace_bytes)
       .def("forward", &forward, "caches"_a, "tokens"_a, "hidden"_a.noconvert(), "record"_a,
            "tap"_a.none());
 }

@@ -63,7 +63,7 @@ void accumulate(const std::string& isa, const std::string& code_name, Bytes tile
     for (std::size_t group = 0; group < quantised.groups(); ++group) quantised.arrange(group);
   }
   std::vector<Scratch> scratch;
-  for (int worker = 0; worker < pool.threads(); ++worker) scratch.emplace_back(ops, matrix.k);
+  for (int worker = 0; worker < pool.threads(); ++worker) scratch.emplace_back(ops);
   const Multiplication product(ops, matrix, quantised, pool.threads());
   std::int32_t* const sums = out.data();
   const auto keep = [&](const Block& block) {

@@ -22,7 +22,7 @@ std::int64_t now() {
 }  // namespace
 
 Engine::Worker::Worker(const Ops& ops, const Weights& weights)
-    : scratch(ops, weights.widest_k()),
+    : scratch(ops),
       attention(attend_scratch(weights.geometry().head_dim)),
       queries(kAttendRows * weights.geometry().head_dim),
       mixed(kAttendRows * weights.geometry().head_dim),
@@ -43,13 +43,6 @@ Engine::Engine(const Ops& ops, const Weights& weights, Pool& pool, const Table& 
     throw std::invalid_argument("the embedding has another width than the decoder");
   }
   for (int worker = 0; worker < pool.threads(); ++worker) workers_.emplace_back(ops, weights);
-}
-
-std::size_t Engine::workspace_bytes() const {
-  const Geometry& g = weights_.geometry();
-  const std::size_t qkv = weights_.value_row() + round_up(g.key_rows(), kTileRows);
-  return room_ *
-         (sizeof(float) * (g.hidden + qkv + g.query_rows() + g.ffn) + 3 * weights_.widest_k());
 }
 
 void Engine::grow(std::size_t rows) {

@@ -88,7 +88,6 @@ class Engine {
 
   std::size_t max_rows() const { return max_rows_; }
   std::size_t columns() const { return weights_.geometry().hidden; }
-  std::size_t workspace_bytes() const;
 
  private:
   struct Row {

@@ -10,12 +10,13 @@ namespace {
 // worker that is held up leaves its share to the others.
 constexpr std::size_t kGemvChunkBytes = std::size_t{512} << 10;
 
-// The activations of one item of a GEMM stay in the L2 cache while tiles pass by.
-constexpr std::size_t kGemmBlockBytes = std::size_t{192} << 10;
-constexpr std::size_t kGemmChunkTiles = 12;
+// One item of a GEMM goes along K in pieces: a piece of weights is unpacked into the L1 cache for
+// all tokens, a piece of all tokens' activations stays in the L2 cache for all tiles, beside the
+// sums (256 * 192 * 4 bytes).
+constexpr std::size_t kGemmTokens = 256;
+constexpr std::size_t kGemmChunkTiles = 6;
 
-// Rows of sums that a worker holds: the tokens of a GEMM block, or of a GEMV's chunk of tiles.
-constexpr std::size_t kMaxBlockTokens = 192;
+// Tiles whose sums a worker holds in a GEMV.
 constexpr std::size_t kMaxGemvTiles = 256;
 
 std::size_t widest_k(std::size_t k) { return std::max(padded_k(kTwoBit, k), padded_k(kBase3, k)); }
@@ -23,7 +24,8 @@ std::size_t widest_k(std::size_t k) { return std::max(padded_k(kTwoBit, k), padd
 }  // namespace
 
 QuantisedTokens::QuantisedTokens(const Ops& ops, std::size_t capacity, std::size_t k)
-    : group_tokens_(static_cast<std::size_t>(ops.ternary.gemm_tokens)),
+    : ops_(&ops),
+      group_tokens_(static_cast<std::size_t>(ops.ternary.gemm_tokens)),
       codes_(capacity * widest_k(k)),
       biased_(capacity * widest_k(k)),
       panels_(round_up(capacity, group_tokens_) * widest_k(k)),
@@ -39,13 +41,7 @@ void QuantisedTokens::begin(Code code, std::size_t tokens, std::size_t k) {
 void QuantisedTokens::finish(std::size_t token) {
   std::int8_t* q = codes(token);
   std::memset(q + k_, 0, stride_ - k_);
-  std::uint8_t* biased = biased_.data() + token * stride_;
-  std::int32_t sum = 0;
-  for (std::size_t i = 0; i < stride_; ++i) {
-    biased[i] = static_cast<std::uint8_t>(q[i] + 128);
-    sum += q[i];
-  }
-  sums_[token] = sum;
+  sums_[token] = ops_->decoder.bias(q, stride_, biased_.data() + token * stride_);
 }
 
 std::size_t QuantisedTokens::groups() const {
@@ -77,20 +73,20 @@ const std::int8_t* QuantisedTokens::panel(std::size_t group) const {
   return panels_.data() + group * group_tokens_ * stride_;
 }
 
-Scratch::Scratch(const Ops& ops, std::size_t max_k)
-    : codes_(static_cast<std::size_t>(ops.ternary.gemm_tiles) * kTileRows * widest_k(max_k)),
-      sums_(std::max((kMaxBlockTokens + static_cast<std::size_t>(ops.ternary.gemm_tokens)) *
-                         static_cast<std::size_t>(ops.ternary.gemm_tiles) * kTileRows,
-                     kGemvTokens * kMaxGemvTiles * kTileRows)) {}
+Scratch::Scratch(const Ops& ops)
+    : codes_(ops.ternary.gemm_steps * static_cast<std::size_t>(ops.ternary.gemm_tiles) *
+             kLineBytes),
+      sums_(std::max(kGemmTokens * round_up(kGemmChunkTiles,
+                                            static_cast<std::size_t>(ops.ternary.gemm_tiles)),
+                     kGemvTokens * kMaxGemvTiles) *
+            kTileRows) {}
 
 Multiplication::Multiplication(const Ops& ops, const TernaryMatrix& matrix,
                                const QuantisedTokens& tokens, int workers)
     : ops_(ops), matrix_(matrix), tokens_(tokens) {
   if (tokens.uses_gemm()) {
     const auto group = static_cast<std::size_t>(ops.ternary.gemm_tokens);
-    const std::size_t group_bytes = group * tokens.steps() * kLaneBytes;
-    block_groups_ = std::min({std::max<std::size_t>(kGemmBlockBytes / group_bytes, 1),
-                              kMaxBlockTokens / group, tokens.groups()});
+    block_groups_ = std::min(kGemmTokens / group, tokens.groups());
     chunk_tiles_ = kGemmChunkTiles;
   } else {
     block_groups_ = 1;
@@ -140,29 +136,38 @@ void Multiplication::gemm(std::size_t item, Scratch& scratch, const Epilogue& ep
   const std::size_t first_token = first_group * group;
   const std::size_t tokens = std::min(groups * group, tokens_.tokens() - first_token);
 
-  for (std::size_t tile = first_tile; tile < end_tile; tile += together) {
-    const std::size_t tiles = std::min(together, end_tile - tile);
-    for (std::size_t t = 0; t < together; ++t) {
-      // Of the last tiles, one may be missing: its place holds the tile before, and is not used.
-      const std::size_t source = std::min(tile + t, end_tile - 1);
-      ops_.ternary.unpack[matrix_.code](matrix_.data + source * matrix_.tile_bytes(),
-                                        matrix_.lines(), scratch.codes_.data() + t * kLineBytes);
-    }
-    std::fill_n(scratch.sums_.data(), groups * group * width, 0);
-    for (std::size_t step = 0; step < tokens_.steps(); step += ops_.ternary.gemm_steps) {
-      const std::size_t steps = std::min(ops_.ternary.gemm_steps, tokens_.steps() - step);
-      for (std::size_t g = 0; g < groups; ++g) {
-        ops_.ternary.gemm(scratch.codes_.data() + step * width * kLaneBytes, steps,
-                          tokens_.panel(first_group + g) + step * group * kLaneBytes,
-                          scratch.sums_.data() + g * group * width);
+  const std::size_t panel_rows = groups * group;
+  std::fill_n(scratch.sums_.data(),
+              panel_rows * round_up(end_tile - first_tile, together) * kTileRows, 0);
+  const std::size_t line_steps = kLineK[matrix_.code] / kLaneBytes;
+  const std::size_t piece = ops_.ternary.gemm_steps / line_steps;
+  for (std::size_t line = 0; line < matrix_.lines(); line += piece) {
+    const std::size_t lines = std::min(piece, matrix_.lines() - line);
+    std::int32_t* sums = scratch.sums_.data();
+    for (std::size_t tile = first_tile; tile < end_tile; tile += together) {
+      for (std::size_t t = 0; t < together; ++t) {
+        // Of the last tiles, some may be missing: their place holds the last, and is not used.
+        const std::size_t source = std::min(tile + t, end_tile - 1);
+        ops_.ternary.unpack[matrix_.code](
+            matrix_.data + source * matrix_.tile_bytes() + line * kLineBytes, lines,
+            scratch.codes_.data() + t * kLineBytes);
+      }
+      for (std::size_t g = 0; g < groups; ++g, sums += group * width) {
+        ops_.ternary.gemm(scratch.codes_.data(), lines * line_steps,
+                          tokens_.panel(first_group + g) + line * line_steps * group * kLaneBytes,
+                          sums);
       }
     }
+  }
+  std::int32_t* sums = scratch.sums_.data();
+  for (std::size_t tile = first_tile; tile < end_tile; tile += together) {
+    const std::size_t tiles = std::min(together, end_tile - tile);
     for (std::size_t t = 0; t < tokens; ++t) {
       const std::int32_t sum = tokens_.sums()[first_token + t];
-      std::int32_t* row = scratch.sums_.data() + t * width;
-      for (std::size_t i = 0; i < width; ++i) row[i] -= sum;
+      for (std::size_t i = 0; i < width; ++i) sums[t * width + i] -= sum;
     }
-    epilogue({tile, tiles, first_token, tokens, scratch.sums_.data(), width});
+    epilogue({tile, tiles, first_token, tokens, sums, width});
+    sums += panel_rows * width;
   }
 }
 

@@ -55,6 +55,7 @@ class QuantisedTokens {
   std::size_t steps() const { return stride_ / kLaneBytes; }
 
  private:
+  const Ops* ops_;
   std::size_t group_tokens_;
   std::size_t k_ = 0;
   std::size_t stride_ = 0;
@@ -82,7 +83,7 @@ using Epilogue = std::function<void(const Block&)>;
 // Memory of one worker for multiplications.
 class Scratch {
  public:
-  Scratch(const Ops& ops, std::size_t max_k);
+  explicit Scratch(const Ops& ops);
 
  private:
   friend class Multiplication;

@@ -67,7 +67,8 @@ void multiply(const float* a, std::size_t rows, std::size_t a_stride, const floa
               std::size_t c_stride, bool add) {
   for (std::size_t j = 0; j < columns; j += 2 * V::kFloats) {
     std::size_t m = 0;
-    for (; m + 6 <= rows; m += 6) {
+    // Six rows fill the registers; two fours are better than a six and two that are alone.
+    for (; m + 6 <= rows && rows - m != 8; m += 6) {
       multiply_rows<V, 6>(a + m * a_stride, a_stride, b + j, b_stride, depth, c + m * c_stride + j,
                           c_stride, add);
     }
@@ -83,20 +84,34 @@ void multiply(const float* a, std::size_t rows, std::size_t a_stride, const floa
 }
 
 // The largest of a block's scores and `least`.
-inline float largest(const float* scores, float least) {
+template <class V>
+float largest(const float* scores, float least) {
+  auto top = V::set_floats(least);
+  for (std::size_t k = 0; k < kBlockKeys; k += V::kFloats) {
+    top = V::max_floats(V::load_floats(scores + k), top);
+  }
+  float lanes[V::kFloats];
+  V::store_floats(lanes, top);
+  for (float lane : lanes) least = lane > least ? lane : least;
+  return least;
+}
+
+// The sum of a block's weights, in kLanes lanes.
+template <class V>
+float total_of(const float* weights) {
+  constexpr std::size_t kParts = kLanes / V::kFloats;
+  typename V::Floats sums[kParts];
+  for (std::size_t part = 0; part < kParts; ++part) {
+    sums[part] = V::load_floats(weights + part * V::kFloats);
+    for (std::size_t k = kLanes; k < kBlockKeys; k += kLanes) {
+      sums[part] = V::add_floats(sums[part], V::load_floats(weights + k + part * V::kFloats));
+    }
+  }
   float lanes[kLanes];
-  for (std::size_t j = 0; j < kLanes; ++j) lanes[j] = least;
-  for (std::size_t k = 0; k < kBlockKeys; k += kLanes) {
-    for (std::size_t j = 0; j < kLanes; ++j) {
-      lanes[j] = scores[k + j] > lanes[j] ? scores[k + j] : lanes[j];
-    }
+  for (std::size_t part = 0; part < kParts; ++part) {
+    V::store_floats(lanes + part * V::kFloats, sums[part]);
   }
-  for (std::size_t width = kLanes / 2; width > 0; width /= 2) {
-    for (std::size_t j = 0; j < width; ++j) {
-      lanes[j] = lanes[j + width] > lanes[j] ? lanes[j + width] : lanes[j];
-    }
-  }
-  return lanes[0];
+  return sum_lanes(lanes);
 }
 
 // One block of keys or values as floats.
@@ -150,15 +165,11 @@ void attend(const AttendBlocks& blocks, const float* queries, std::size_t rows,
       }
       const std::size_t seen = visible[m] > first ? visible[m] - first : 0;
       for (std::size_t k = seen; k < kBlockKeys; ++k) score[k] = kHidden;
-      const float highest = largest(score, top[m]);
+      const float highest = largest<V>(score, top[m]);
       for (std::size_t k = 0; k < kBlockKeys; ++k) score[k] = exp_negative(score[k] - highest);
-      float lanes[kLanes] = {};
-      for (std::size_t k = 0; k < kBlockKeys; k += kLanes) {
-        for (std::size_t j = 0; j < kLanes; ++j) lanes[j] += score[k + j];
-      }
       const float factor = exp_negative(top[m] - highest);
       top[m] = highest;
-      total[m] = total[m] * factor + sum_lanes(lanes);
+      total[m] = total[m] * factor + total_of<V>(score);
       if constexpr (kCache == kCacheInt8) {
         for (std::size_t k = 0; k < count; ++k) score[k] *= blocks.value_scales[first + k];
       }

@@ -98,6 +98,9 @@ struct Avx512Bw {
   static Floats load_floats(const float* at) { return _mm512_loadu_ps(at); }
   static void store_floats(float* out, Floats values) { _mm512_storeu_ps(out, values); }
   static Floats fma(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
+  static Floats add_floats(Floats a, Floats b) { return _mm512_add_ps(a, b); }
+  // a > b ? a : b, so b where one is no number.
+  static Floats max_floats(Floats a, Floats b) { return _mm512_max_ps(a, b); }
 
   static Floats set_floats(float value) { return _mm512_set1_ps(value); }
   static Floats load_half(const std::uint16_t* at) {

@@ -1,7 +1,7 @@
 // The float operators of the decoder. Plain loops over fixed lanes, which every compiler turns into
 // the registers of the file's instruction set; only the attention's products are written with V:
 //
-//   Floats, kFloats, load_floats, store_floats, fma, set_floats(float)
+//   Floats, kFloats, load_floats, store_floats, fma, add_floats, max_floats, set_floats(float)
 //   load_half(const uint16_t*)              kFloats float16 values as float32
 //   store_half(uint16_t*, Floats)
 #pragma once
@@ -35,33 +35,37 @@ void rms_norm(const float* x, const float* weight, std::size_t n, float eps, flo
 
 template <class V>
 float quantise(const float* y, std::size_t n, std::int8_t* q) {
-  float largest[kLanes] = {};
-  float finite[kLanes] = {};  // 0 * x is NaN where x is not finite
-  std::size_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    for (std::size_t j = 0; j < kLanes; ++j) {
-      const float magnitude = std::fabs(y[i + j]);
-      largest[j] = magnitude > largest[j] ? magnitude : largest[j];
-      finite[j] += 0.0f * y[i + j];
-    }
+  // Magnitudes compare as their bits do, and infinity and NaN are above all others.
+  constexpr std::int32_t kInfinity = 0x7F800000;
+  std::int32_t largest = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    std::int32_t bits;
+    __builtin_memcpy(&bits, y + i, sizeof bits);
+    bits &= 0x7FFFFFFF;
+    largest = bits > largest ? bits : largest;
   }
-  for (std::size_t j = 0; i + j < n; ++j) {
-    const float magnitude = std::fabs(y[i + j]);
-    largest[j] = magnitude > largest[j] ? magnitude : largest[j];
-    finite[j] += 0.0f * y[i + j];
-  }
-  if (sum_lanes(finite) != 0.0f) {
-    for (i = 0; i < n; ++i) q[i] = 0;
+  if (largest >= kInfinity) {
+    for (std::size_t i = 0; i < n; ++i) q[i] = 0;
     return std::nanf("");
   }
-  float top = 1e-5f;
-  for (float value : largest) top = value > top ? value : top;
-  const float scale = 127.0f / top;
-  for (i = 0; i < n; ++i) {
+  float top;
+  __builtin_memcpy(&top, &largest, sizeof top);
+  const float scale = 127.0f / (top > 1e-5f ? top : 1e-5f);
+  for (std::size_t i = 0; i < n; ++i) {
     // |y * scale| is at most 127 and an ulp, so nothing is clipped and nothing overflows.
     q[i] = static_cast<std::int8_t>(round_half_even(y[i] * scale));
   }
   return scale;
+}
+
+template <class V>
+std::int32_t bias(const std::int8_t* q, std::size_t n, std::uint8_t* biased) {
+  std::int32_t sum = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    biased[i] = static_cast<std::uint8_t>(q[i] + 128);
+    sum += q[i];
+  }
+  return sum;
 }
 
 template <class V>
@@ -161,23 +165,41 @@ float dot_float(const void* row, const float* hidden, std::size_t n) {
   return total;
 }
 
-template <class V>
-std::int32_t dot_rows(const std::int8_t* row, const std::int16_t* hidden, std::size_t n) {
-  constexpr std::size_t kStep = 4 * V::kRowStep;
-  typename V::Sums sums[4] = {};
+template <class V, std::size_t kRows>
+void dot_some(const std::int8_t* rows, std::size_t apart, const std::int16_t* hidden, std::size_t n,
+              std::int32_t* sums) {
+  constexpr std::size_t kChains = 4 / kRows;
+  constexpr std::size_t kStep = kChains * V::kRowStep;
+  typename V::Sums chain[kRows][kChains] = {};
   std::size_t i = 0;
   for (; i + kStep <= n; i += kStep) {
-    for (std::size_t c = 0; c < 4; ++c) {
-      sums[c] = V::mac_row(sums[c], row + i + c * V::kRowStep, hidden + i + c * V::kRowStep);
+    for (std::size_t row = 0; row < kRows; ++row) {
+      const std::int8_t* at = rows + row * apart + i;
+      if (V::kAheadBytes > 0 && i % kLineBytes == 0) prefetch_l2(at + V::kAheadBytes);
+      for (std::size_t c = 0; c < kChains; ++c) {
+        chain[row][c] =
+            V::mac_row(chain[row][c], at + c * V::kRowStep, hidden + i + c * V::kRowStep);
+      }
     }
   }
-  const auto all = V::add_sums(V::add_sums(sums[0], sums[1]), V::add_sums(sums[2], sums[3]));
-  std::int32_t lanes[V::kDotBytes / 4];
-  V::store_sums(lanes, all);
-  std::int32_t total = 0;
-  for (std::int32_t lane : lanes) total += lane;
-  for (; i < n; ++i) total += row[i] * hidden[i];
-  return total;
+  for (std::size_t row = 0; row < kRows; ++row) {
+    auto all = chain[row][0];
+    for (std::size_t c = 1; c < kChains; ++c) all = V::add_sums(all, chain[row][c]);
+    std::int32_t lanes[V::kDotBytes / 4];
+    V::store_sums(lanes, all);
+    sums[row] = 0;
+    for (std::int32_t lane : lanes) sums[row] += lane;
+    for (std::size_t j = i; j < n; ++j) sums[row] += rows[row * apart + j] * hidden[j];
+  }
+}
+
+template <class V>
+void dot_rows(const std::int8_t* rows, std::size_t apart, std::size_t count,
+              const std::int16_t* hidden, std::size_t n, std::int32_t* sums) {
+  if (count == kDotRows) return dot_some<V, kDotRows>(rows, apart, hidden, n, sums);
+  for (std::size_t row = 0; row < count; ++row) {
+    dot_some<V, 1>(rows + row * apart, 0, hidden, n, sums + row);
+  }
 }
 
 template <class V>
@@ -185,6 +207,7 @@ constexpr DecoderOps kDecoderOps = {
     {widen<V, kF32>, widen<V, kBf16>, widen<V, kF16>},
     rms_norm<V>,
     quantise<V>,
+    bias<V>,
     dequantise<V>,
     dequantise_add<V>,
     dequantise_gate<V>,

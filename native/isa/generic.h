@@ -23,7 +23,6 @@ constexpr std::size_t kReadChains = 8;
 
 // How far ahead to touch memory: a 4 KiB page, where hardware prefetchers stop.
 constexpr std::size_t kPrefetchBytes = 4096;
-constexpr std::size_t kLineBytes = 64;
 
 template <class V, std::size_t kStreams, bool kPrefetch>
 std::uint64_t sum_words(const std::uint8_t* data, std::size_t bytes) {

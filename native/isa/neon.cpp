@@ -84,6 +84,9 @@ struct NeonDotprod {
   static Floats load_floats(const float* at) { return vld1q_f32(at); }
   static void store_floats(float* out, Floats values) { vst1q_f32(out, values); }
   static Floats fma(Floats a, Floats b, Floats c) { return vfmaq_f32(c, a, b); }
+  static Floats add_floats(Floats a, Floats b) { return vaddq_f32(a, b); }
+  // a > b ? a : b, so b where one is no number.
+  static Floats max_floats(Floats a, Floats b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
 
   static Floats set_floats(float value) { return vdupq_n_f32(value); }
   static Floats load_half(const std::uint16_t* at) {

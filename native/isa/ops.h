@@ -92,6 +92,9 @@ enum Cache { kCacheF32 = 0, kCacheF16 = 1, kCacheInt8 = 2 };
 inline constexpr int kCaches = 3;
 inline constexpr std::size_t kCacheBytes[kCaches] = {4, 2, 1};
 
+// Rows of the lm_head that are read together.
+inline constexpr std::size_t kDotRows = 4;
+
 struct AttendBlocks {
   const void* keys;  // of one KV head, all blocks
   const void* values;
@@ -111,6 +114,9 @@ struct DecoderOps {
   // q = round_half_even(y * s) clipped to int8 with s = 127 / max(max|y|, 1e-5), which is returned;
   // NaN, and every code 0, when y holds a NaN or an infinity.
   float (*quantise)(const float* y, std::size_t n, std::int8_t* q);
+
+  // biased[i] = q[i] + 128; returns the sum of q.
+  std::int32_t (*bias)(const std::int8_t* q, std::size_t n, std::uint8_t* biased);
 
   // out = sums * weight_scale / s, and the same added to out.
   void (*dequantise)(const std::int32_t* sums, std::size_t n, float weight_scale, float s,
@@ -134,10 +140,12 @@ struct DecoderOps {
   void (*attend[kCaches])(const AttendBlocks& blocks, const float* queries, std::size_t rows,
                           const std::size_t* visible, float* scratch, float* out);
 
-  // Dot products of a row of the lm_head with the hidden state: float rows exactly widened and
-  // added in float32, int8 rows with 16-bit hidden states in int32.
+  // Dot products of rows of the lm_head with the hidden state: a float row exactly widened and
+  // added in float32; `count` int8 rows, up to kDotRows and `apart` bytes from each other, with a
+  // 16-bit hidden state in int32.
   float (*dot_float[kFloatTypes])(const void* row, const float* hidden, std::size_t n);
-  std::int32_t (*dot_rows)(const std::int8_t* row, const std::int16_t* hidden, std::size_t n);
+  void (*dot_rows)(const std::int8_t* rows, std::size_t apart, std::size_t count,
+                   const std::int16_t* hidden, std::size_t n, std::int32_t* sums);
 };
 
 // Floats of scratch for `attend`.

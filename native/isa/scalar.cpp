@@ -132,6 +132,9 @@ struct Scalar {
   static Floats load_floats(const float* at) { return *at; }
   static void store_floats(float* out, Floats value) { *out = value; }
   static Floats fma(Floats a, Floats b, Floats c) { return a * b + c; }
+  static Floats add_floats(Floats a, Floats b) { return a + b; }
+  // a > b ? a : b, so b where one is no number.
+  static Floats max_floats(Floats a, Floats b) { return a > b ? a : b; }
 
   static Floats set_floats(float value) { return value; }
   static Floats load_half(const std::uint16_t* at) { return half_to_float(*at); }

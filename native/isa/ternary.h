@@ -20,6 +20,7 @@
 //                               does it better)
 #pragma once
 
+#include "isa/elements.h"
 #include "isa/ops.h"
 
 namespace trine {
@@ -31,9 +32,6 @@ enum class Form {
   kTrits,        // trit by q: nothing
   kBiasedTrits,  // trit by q + 128: 128 times the sum of the row's trits is too much
 };
-
-// Into the L2 cache: the buffers between L1 and L2 are few, and demand loads need them.
-inline void prefetch_l2(const std::uint8_t* at) { __builtin_prefetch(at, 0, 2); }
 
 // A size known to the compiler.
 template <std::size_t kValue>

@@ -146,6 +146,25 @@ def pack_hf(
     False when a code was 0b11, which is no trit.
     """
 
+class BitLinear:
+    """BitLinears of any size, one at a time, on one pool; it keeps the memory that they need."""
+
+    def __init__(self, isa: str, pool: Pool) -> None: ...
+    def run(
+        self,
+        code: str,
+        tiles: NDArray[np.uint8],
+        row_sums: NDArray[np.int32],
+        weight_scale: float,
+        x: NDArray[np.float32],
+        out: NDArray[np.float32],
+    ) -> None:
+        """Write (sum q t) * weight_scale / s to out [T, N], q and s being the int8 codes of x [T, K].
+
+        tiles and row_sums as for `accumulate`. A row of x that holds a NaN or an infinity gives a
+        row of NaN. T may be 0.
+        """
+
 class Geometry:
     """The sizes of a decoder, in elements."""
 
@@ -268,10 +287,6 @@ class Engine:
     @property
     def max_rows(self) -> int:
         """Tokens of one pass."""
-
-    @property
-    def workspace_bytes(self) -> int:
-        """Bytes of activations that the engine holds, grown by the largest pass so far."""
 
     def forward(
         self,

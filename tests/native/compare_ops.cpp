@@ -273,9 +273,21 @@ void check_elements(std::size_t n) {
   std::vector<std::int16_t> hidden(n);
   const int top = std::min(32767, static_cast<int>(2147483647 / (127 * n)));
   for (auto& it : hidden) it = static_cast<std::int16_t>(random_in(-top, top));
-  for (auto& it : q) it = static_cast<std::int8_t>(random_in(-127, 127));
-  expect(ours.dot_rows(q.data(), hidden.data(), n) == theirs.dot_rows(q.data(), hidden.data(), n),
-         "dot_rows", n);
+  const std::size_t apart = n + 7;
+  std::vector<std::int8_t> rows(kDotRows * apart);
+  for (auto& it : rows) it = static_cast<std::int8_t>(random_in(-127, 127));
+  for (std::size_t count = 1; count <= kDotRows; ++count) {
+    std::int32_t our_sums[kDotRows] = {};
+    std::int32_t their_sums[kDotRows] = {};
+    ours.dot_rows(rows.data(), apart, count, hidden.data(), n, our_sums);
+    theirs.dot_rows(rows.data(), apart, count, hidden.data(), n, their_sums);
+    expect(std::equal(our_sums, our_sums + kDotRows, their_sums), "dot_rows", count, n);
+  }
+  std::vector<std::uint8_t> our_bias(n);
+  std::vector<std::uint8_t> their_bias(n);
+  const std::int32_t our_sum = ours.bias(rows.data(), n, our_bias.data());
+  expect(our_sum == theirs.bias(rows.data(), n, their_bias.data()) && our_bias == their_bias,
+         "bias", n);
 }
 
 void check_cache(Cache type, std::size_t dim, std::size_t positions, std::size_t rows) {

@@ -11,10 +11,10 @@ import sys
 import typer
 import typer.exceptions
 
-from trine.cli import bench, generate, hw, info, profile, report, train
+from trine.cli import bench, chat, generate, hw, info, perplexity, profile, report, train
 from trine.errors import TrineError
 
-VERBS = (generate, profile, bench, report, train, info)
+VERBS = (generate, chat, perplexity, profile, bench, report, train, info)
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 130

@@ -45,8 +45,15 @@ Stop = Annotated[list[str] | None, typer.Option(help="end before this text; may 
 _CACHES = ("float16", "int8", "float32")
 
 
-def judge(checkpoint: Checkpoint, sampling: Mapping[str, float | None], *, text: bool) -> None:
+def judge(
+    checkpoint: Checkpoint,
+    sampling: Mapping[str, float | None],
+    *,
+    text: bool,
+    chat: bool = False,
+) -> None:
     """Refuse, before the weights are read, options and text that this model cannot do."""
+    from trine.model.chat import no_template
     from trine.model.sampling import Sampling
     from trine.model.tokenizer import no_tokenizer
 
@@ -54,6 +61,8 @@ def judge(checkpoint: Checkpoint, sampling: Mapping[str, float | None], *, text:
     source = checkpoint.text
     if text and source.tokenizer_json is None and source.gguf is None:
         raise no_tokenizer(checkpoint.provenance.id)
+    if chat and source.chat_template is None:
+        raise no_template(checkpoint.provenance.id)
     Sampling.of_model(source.generation, **sampling)
 
 

@@ -64,6 +64,14 @@ class ChatTemplate:
         return _text_of(child)
 
 
+def no_template(name: str) -> UsageError:
+    """What to say when a model without a chat template is asked to chat."""
+    return UsageError(
+        f"{name} has no chat template: it was not made to chat; use trine generate, which "
+        f"continues a text"
+    )
+
+
 def _text_of(child: subprocess.CompletedProcess[str]) -> str:
     try:
         answer = json.loads(child.stdout)

@@ -9,7 +9,7 @@ from typing import Any
 
 from trine.checkpoint import Checkpoint, open_checkpoint
 from trine.errors import UsageError
-from trine.model.chat import ChatTemplate, Message
+from trine.model.chat import ChatTemplate, Message, no_template
 from trine.model.engine import Engine
 from trine.model.generate import Generation, Request, Stream
 from trine.model.sampling import Sampling
@@ -126,10 +126,7 @@ class Model:
     def template(self) -> ChatTemplate:
         """The model's chat template. Raises UsageError for a model without one."""
         if self._template is None:
-            raise UsageError(
-                f"{self.name} has no chat template: it was not made to chat; use trine generate, "
-                f"which continues a text"
-            )
+            raise no_template(self.name)
         return ChatTemplate(self._template, self.require_tokenizer().special)
 
     def require_tokenizer(self) -> Tokenizer:

@@ -18,6 +18,8 @@ class Ddr3 {
       : clock_ps_(1000000000ull / fabric_khz), cap_gbs_(cap_gbs) {}
 
   // A few accesses are prepared ahead, so that a bank opens while another one transfers.
+  static constexpr uint64_t kLookahead = 60000;
+  uint64_t picoseconds(uint64_t clock) const { return clock * clock_ps_; }
   bool can_take(uint64_t clock) const { return bus_free_ <= clock * clock_ps_ + kLookahead; }
 
   // Clock in which the first beat of `size` bytes at `address` is at the port.
@@ -54,6 +56,7 @@ class Ddr3 {
     return (start + 4 * kTck) / clock_ps_ + 1;
   }
 
+  uint64_t bus_free() const { return bus_free_; }  // picoseconds
   uint64_t hits() const { return hits_; }
   uint64_t misses() const { return misses_; }
   uint64_t bytes() const { return bytes_; }
@@ -61,7 +64,6 @@ class Ddr3 {
  private:
   static constexpr uint64_t kTck = 1875, kRcd = 13125, kRp = 13125, kCas = 13125, kRas = 37500;
   static constexpr uint64_t kRc = 50625, kRfc = 160000, kRefi = 7800000, kWtr = 7500, kWr = 15000;
-  static constexpr uint64_t kLookahead = 60000;
 
   struct Bank {
     bool open = false;

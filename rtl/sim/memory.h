@@ -2,7 +2,8 @@
 //
 // Three timings: ideal (a burst's first beat one clock after its address, then one a clock),
 // random (latency and stalls from a seed), and DDR3-1066 behind the HP ports of a Zynq-7000
-// (ddr3.h). docs/tdpu.md lists every figure with its source.
+// (ddr3.h). HP0 and HP1 share one port of the DDR controller, HP2 and HP3 another, each 64 bit at
+// 355 MHz (UG585, table 22-4: 2,840 MB/s). docs/hw-predict.md lists every figure with its source.
 #pragma once
 
 #include <cstdint>
@@ -80,10 +81,15 @@ class Memory {
         const uint32_t source = (turn_ + i) % sources;
         const bool is_write = source + 1 == sources;
         auto& queue = is_write ? writes_ : reads_[source].bursts;
+        // The read and the write channel of a controller port are apart; writes have one source.
+        uint64_t& pair_free = is_write ? write_free_ : pair_free_[source / 2];
+        if (pair_free > ddr_.picoseconds(now) + Ddr3::kLookahead) continue;
         for (auto& burst : queue) {
           if (burst.scheduled || burst.ready > now) continue;
           burst.ready = ddr_.access(burst.address, burst.beats * beat_bytes_, is_write, now);
           burst.scheduled = true;
+          pair_free = std::max(pair_free, ddr_.picoseconds(now)) +
+                      static_cast<uint64_t>(burst.beats * beat_bytes_ * 1000 / kPairGbs);
           found = true;
           turn_ = source + 1;
           break;
@@ -117,6 +123,9 @@ class Memory {
   std::vector<ReadPort> reads_;
   std::deque<ReadPort::Burst> writes_;
   uint32_t turn_ = 0;
+  static constexpr double kPairGbs = 2.84;
+  uint64_t pair_free_[2] = {};  // picoseconds
+  uint64_t write_free_ = 0;
 };
 
 }  // namespace tdpu

@@ -10,23 +10,45 @@ import json
 import math
 import reprlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from trine.checkpoint.checkpoint import Mode
-from trine.checkpoint.config import ModelConfig
+from trine.checkpoint.config import Activation, ModelConfig
 from trine.errors import CheckpointError
 
 # Keys that change what a model computes, each with the values that leave BitNet b1.58 as it is.
 # The first one is what the message names; None stands for an absent key, too.
 _LEGAL: Mapping[str, tuple[Any, ...]] = MappingProxyType(
     {
-        "hidden_act": ("relu2", None),
         "attention_bias": (False, None),
+        "mlp_bias": (False, None),
         "partial_rotary_factor": (1, None),
     }
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """What a model_type stands for, with the defaults of its Hugging Face config class."""
+
+    activation: Activation
+    sub_norms: bool
+    rope_theta: float
+    rms_norm_eps: float
+
+
+# Llama-style 1.58-bit models are `LlamaForCausalLM` with ternary linears (HF1BitLLM's
+# Llama3-8B-1.58, Falcon3-1.58bit).
+_FAMILIES: Mapping[str, _Family] = MappingProxyType(
+    {
+        "bitnet": _Family("relu2", True, rope_theta=500000.0, rms_norm_eps=1e-5),
+        "llama": _Family("silu", False, rope_theta=10000.0, rms_norm_eps=1e-6),
+    }
+)
+
 _LEGAL_QUANTIZATION: Mapping[str, tuple[Any, ...]] = MappingProxyType(
     {
         "quant_method": ("bitnet", None),
@@ -63,12 +85,19 @@ def read_json(path: Path) -> dict[str, Any]:
 def geometry(config: Mapping[str, Any], source: str) -> ModelConfig:
     """The sizes; CheckpointError, naming the key, for anything but a BitNet b1.58 decoder."""
     kind = config.get("model_type")
-    if kind != "bitnet":
+    family = _FAMILIES.get(kind) if isinstance(kind, str) else None
+    if family is None:
         raise CheckpointError(
-            f"{source}: model_type is {_shown(kind)}; trine profiles BitNet b1.58 models "
-            f"(model_type 'bitnet')"
+            f"{source}: model_type is {_shown(kind)}; trine runs BitNet b1.58 models (model_type "
+            f"'bitnet') and Llama-style ones with ternary weights ('llama')"
         )
-    _require(config, _LEGAL, source)
+    method = _section(config, "quantization_config", source).get("quant_method")
+    if kind == "llama" and method != "bitnet":
+        raise CheckpointError(
+            f"{source}: a 'llama' model is ternary with a quantization_config of quant_method "
+            f"'bitnet'; this one has {_shown(method)}"
+        )
+    _require(config, {**_LEGAL, "hidden_act": (family.activation, None)}, source)
     rope = _section(config, "rope_parameters", source)
     for name in ("rope_parameters", "rope_scaling"):
         _require(_section(config, name, source), _LEGAL_ROPE, f"{source}: {name}")
@@ -83,11 +112,13 @@ def geometry(config: Mapping[str, Any], source: str) -> ModelConfig:
             kv_heads=config.get("num_key_value_heads") or heads,
             head_dim=config.get("head_dim") or config["hidden_size"] // heads,
             context=config.get("max_position_embeddings", 2048),
-            rope_theta=float(rope.get("rope_theta", config.get("rope_theta", 500000.0))),
-            rms_norm_eps=float(config.get("rms_norm_eps", 1e-5)),
+            rope_theta=float(rope.get("rope_theta", config.get("rope_theta", family.rope_theta))),
+            rms_norm_eps=float(config.get("rms_norm_eps", family.rms_norm_eps)),
             tied_embeddings=config.get("tie_word_embeddings", False),
             bos_token_id=config.get("bos_token_id"),
             eos_token_id=config.get("eos_token_id"),
+            activation=family.activation,
+            sub_norms=family.sub_norms,
         )
     except KeyError as error:
         raise CheckpointError(f"{source}: the key {error.args[0]!r} is missing") from None
@@ -136,7 +167,8 @@ def _judge(config: ModelConfig, source: str) -> None:
     if not (math.isfinite(config.rms_norm_eps) and config.rms_norm_eps >= 0):
         raise CheckpointError(f"{source}: rms_norm_eps must not be {config.rms_norm_eps}")
     # BitNetForCausalLM gives attn_sub_norm hidden_size weights, and rotates halves of a head.
-    if config.heads * config.head_dim != config.hidden_size or config.head_dim % 2:
+    square = config.heads * config.head_dim == config.hidden_size or not config.sub_norms
+    if not square or config.head_dim % 2:
         raise CheckpointError(
             f"{source}: {config.heads} heads of {config.head_dim} do not make up hidden_size "
             f"{config.hidden_size}; BitNetForCausalLM needs even heads that do"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from trine.checkpoint import builtin
 from trine.checkpoint.checkpoint import Checkpoint, Provenance
+from trine.checkpoint.gguf import GGUFCheckpoint
 from trine.checkpoint.hf import HFCheckpoint
 from trine.checkpoint.hub import HubCheckpoint
 from trine.checkpoint.synthetic import PREFIX, PRESETS, SyntheticCheckpoint
@@ -16,10 +17,10 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def open_checkpoint(name: str, *, seed: int = 0) -> Checkpoint:
-    """Open `synthetic:<preset>`, `builtin:<name>`, a directory, or a hub id (cached, resumable).
+    """Open `synthetic:<preset>`, `builtin:<name>`, a directory, a `.gguf` file, or a hub id.
 
-    The weights of a directory are checked at once; those of a hub id are far away, and stay there
-    until `Checkpoint.fetch` or the first use of a tensor.
+    The weights of a directory or file are checked at once; those of a hub id are far away, and stay
+    there until `Checkpoint.fetch` or the first use of a tensor.
 
     Raises ModelNotFound when the name is none of them, CheckpointError when files are damaged.
     """
@@ -32,11 +33,13 @@ def open_checkpoint(name: str, *, seed: int = 0) -> Checkpoint:
         checkpoint = HFCheckpoint(path, Provenance(id=name, synthetic=False))
         checkpoint.fetch()
         return checkpoint
+    if path.is_file() and path.suffix.lower() == ".gguf":
+        return GGUFCheckpoint(path, Provenance(id=name, synthetic=False))
     if path.exists():
-        raise CheckpointError(f"{name} is a file; give the model's directory")
+        raise CheckpointError(f"{name} is no .gguf file; give one, or the model's directory")
     if _HUB_ID.fullmatch(name) and not path.parent.is_dir():
         return HubCheckpoint(name)
     raise ModelNotFound(
-        f"no model {name!r}: give a directory, a hub id (owner/name), or one of "
+        f"no model {name!r}: give a directory, a .gguf file, a hub id (owner/name), or one of "
         + ", ".join([*builtin.builtin_names(), *(PREFIX + preset for preset in PRESETS)])
     )

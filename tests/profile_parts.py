@@ -225,6 +225,7 @@ def run_of(backend: str, tokens: int, decode: int, warmup: int, repeat: int, thr
         repeat=repeat,
         compile_cache="fresh",
         environment={},
+        options={},
     )
 
 

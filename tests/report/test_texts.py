@@ -8,11 +8,21 @@ import string
 import pytest
 
 from trine.errors import UsageError
+from trine.profiling import native_steps
 from trine.profiling.costs import DEFINITIONS
 from trine.report.language import Words, languages
-from trine.report.texts import en, foreign_en, foreign_zh, plots_en, plots_zh, zh
+from trine.report.texts import (
+    en,
+    foreign_en,
+    foreign_zh,
+    native_en,
+    native_zh,
+    plots_en,
+    plots_zh,
+    zh,
+)
 
-PAIRS = [(en, zh), (plots_en, plots_zh), (foreign_en, foreign_zh)]
+PAIRS = [(en, zh), (plots_en, plots_zh), (foreign_en, foreign_zh), (native_en, native_zh)]
 
 
 def fields(text: str) -> list[str]:
@@ -32,7 +42,7 @@ def test_both_languages_have_the_same_keys_and_placeholders(
 
 def test_chinese_bold_is_closed_where_markdown_can_see_it() -> None:
     # CommonMark does not close ** between a full-width sign and a letter.
-    for text in (*zh.TEXT.values(), *foreign_zh.TEXT.values()):
+    for text in (*zh.TEXT.values(), *foreign_zh.TEXT.values(), *native_zh.TEXT.values()):
         pieces = text.split("**")
         for bold, after in zip(pieces[1::2], pieces[2::2], strict=True):
             assert bold[-1].isalnum() or not after[:1].isalnum(), text
@@ -40,7 +50,7 @@ def test_chinese_bold_is_closed_where_markdown_can_see_it() -> None:
 
 def test_formulas_are_translated_to_the_last_word() -> None:
     known = {"argmax", "cos", "kv", "logit"}
-    for formulas in DEFINITIONS.values():
+    for formulas in (*DEFINITIONS.values(), *native_steps.DEFINITIONS.values()):
         for formula in formulas:
             words = set(re.findall(r"[a-z]{2,}", Words("zh").terms(formula)))
             assert words <= known, formula

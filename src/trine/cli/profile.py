@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,25 +13,28 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trine.checkpoint import Checkpoint, Mode, open_checkpoint
+from trine.cli.backends import (
+    layer_count,
+    native_layers,
+    native_memory,
+    native_options,
+    parse_backends,
+    require_torch_for,
+)
 from trine.cli.hub import fetch
 from trine.cli.output import result_folder, writing
 from trine.cli.progress import Bar
 from trine.cli.threads import thread_count
 from trine.errors import TrineError, UsageError
-from trine.profiling.inputs import make_tokens, require_request
+from trine.profiling.inputs import Tokens, make_tokens, require_request
 from trine.profiling.profile import Machine, Profile
 
 if TYPE_CHECKING:
+    from trine.profiling.native_run import NativeSettings
     from trine.profiling.torch_run import Settings
 
 NAME = "profile"
 INTERRUPTED = 130
-
-
-class Backend(StrEnum):
-    """What executes the model."""
-
-    torch = "torch"
 
 
 class ModeOption(StrEnum):
@@ -67,7 +71,9 @@ def command(
     model: Annotated[
         str, typer.Argument(help="synthetic:2b-4t|3b|0.7b|tiny, an HF directory, or a hub id")
     ] = "synthetic:2b-4t",
-    backend: Annotated[Backend, typer.Option(help="what executes the model")] = Backend.torch,
+    backend: Annotated[
+        str, typer.Option(help="what executes the model: torch, native, or native,torch")
+    ] = "torch",
     mode: Annotated[
         ModeOption | None,
         typer.Option(help="how BitLinear holds weights; default: the checkpoint's own"),
@@ -90,6 +96,15 @@ def command(
     compile_cache: Annotated[
         CompileCache, typer.Option(help="Inductor cache of the cold run")
     ] = CompileCache.fresh,
+    body: Annotated[
+        str | None, typer.Option(help="native: two_bit, base3, or auto  [default: auto]")
+    ] = None,
+    head: Annotated[
+        str | None, typer.Option(help="native lm_head: float, int8, screened  [default: int8]")
+    ] = None,
+    cache: Annotated[
+        str | None, typer.Option(help="native KV cache: float16, int8  [default: float16]")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="folder; default: a new dated one")] = None,
     force: Annotated[bool, typer.Option("--force", help="overwrite files in --out")] = False,
     lang: Annotated[Language, typer.Option(help="language of the reports")] = Language.both,
@@ -102,11 +117,22 @@ def command(
 ) -> int:
     """Profile a BitNet model on this CPU, operator by operator, and explain why."""
     from trine.profiling import machine
+    from trine.profiling.native_run import NativeSettings
     from trine.report.folder import ALL_FILES
 
     # What needs no model is refused before one is looked for, and what needs only its config
     # before its weights are: both can be a download.
     host = machine.describe()
+    backends = parse_backends(backend)
+    options = native_options(backends, {"body": body, "head": head, "cache": cache})
+    torch_only = {
+        "--mode": mode is not None,
+        "--dtype": dtype is not Dtype.float32,
+        "--compile-cache": compile_cache is not CompileCache.fresh,
+    }
+    require_torch_for(backends, torch_only)
+    if verify_fixes and backends != ("torch",):
+        raise UsageError("--verify-fixes runs PyTorch again; leave --backend at torch for it")
     count = thread_count(threads, host)
     require_request(prompt=prompt, tokens=tokens)
     only_stdout = json and out is None
@@ -114,29 +140,50 @@ def command(
     with target as folder:
         checkpoint = open_checkpoint(model)
         ids = make_tokens(checkpoint, prompt=prompt, tokens=tokens, decode=decode)
-        # First, because it is the one that says how to install what is missing.
-        from trine.torch.models import require_mode  # isort: skip
-        from trine.profiling.torch_run import Settings, run
-
-        chosen = mode.value if mode is not None else checkpoint.native_mode
-        require_mode(checkpoint, chosen)
-        settings = Settings(
-            mode=chosen,
-            dtype=dtype.value,
+        positions = len(ids.ids) + decode
+        command_line = shlex.join(["trine", *sys.argv[1:]])
+        native = NativeSettings(
             threads=count,
             decode=decode,
             warmup=warmup,
             repeat=repeat,
-            compile_cache=compile_cache.value,
-            layers=_layers(layers, checkpoint, chosen, dtype.value, len(ids.ids) + decode, host),
-            command=shlex.join(["trine", *sys.argv[1:]]),
+            layers=None,
+            command=command_line,
+            **options,
         )
+        settings: Settings | None = None
+        if "torch" in backends:
+            # First, because it is the one that says how to install what is missing.
+            from trine.torch.models import require_mode  # isort: skip
+            from trine.profiling.torch_run import Settings as TorchSettings
+
+            chosen = mode.value if mode is not None else checkpoint.native_mode
+            require_mode(checkpoint, chosen)
+            free = host.memory_available_bytes
+            if "native" in backends:
+                free -= native_memory(checkpoint, native, positions, checkpoint.config.layers)
+            settings = TorchSettings(
+                mode=chosen,
+                dtype=dtype.value,
+                threads=count,
+                decode=decode,
+                warmup=warmup,
+                repeat=repeat,
+                compile_cache=compile_cache.value,
+                layers=_layers(layers, checkpoint, chosen, dtype.value, positions, host, free),
+                command=command_line,
+            )
+            native = replace(native, layers=settings.layers)
+        else:
+            native = replace(
+                native, layers=native_layers(layers, checkpoint, native, positions, host)
+            )
         fetch(checkpoint, quiet=json)
         with Bar(quiet=json) as bar:
-            result = run(checkpoint, ids, settings, bar)
+            result = _run(checkpoint, ids, settings, native if "native" in backends else None, bar)
             stopped: TrineError | KeyboardInterrupt | None
             stopped = _write(result, folder, lang.value, bar)
-            if verify_fixes and result.status == "complete" and stopped is None:
+            if verify_fixes and settings and result.status == "complete" and stopped is None:
                 child = _child_arguments(settings, model, prompt, tokens)
                 result, stopped = _verified(result, child, bar)
                 stopped = _write(result, folder, lang.value, bar) or stopped
@@ -144,6 +191,24 @@ def command(
     if stopped is not None:
         raise stopped
     return code
+
+
+def _run(
+    checkpoint: Checkpoint,
+    tokens: Tokens,
+    settings: Settings | None,
+    native: NativeSettings | None,
+    bar: Bar,
+) -> Profile:
+    """PyTorch, the native engine, or both in one run."""
+    if settings is None:
+        assert native is not None
+        from trine.profiling import native_run
+
+        return native_run.run(checkpoint, tokens, native, bar)
+    from trine.profiling import torch_run
+
+    return torch_run.run(checkpoint, tokens, settings, bar, native)
 
 
 def _child_arguments(
@@ -165,22 +230,24 @@ def _child_arguments(
 
 
 def _layers(
-    asked: str | None, checkpoint: Checkpoint, mode: Mode, dtype: str, tokens: int, host: Machine
+    asked: str | None,
+    checkpoint: Checkpoint,
+    mode: Mode,
+    dtype: str,
+    tokens: int,
+    host: Machine,
+    free: int,
 ) -> int:
-    """The decoder layers to run; raises before loading what memory cannot hold."""
+    """The decoder layers to run in `free` bytes; raises before loading what they cannot hold."""
     from trine.profiling.machine import usable_cores
     from trine.torch.models import fit_layers, loader_count, require_memory
 
-    config, free = checkpoint.config, host.memory_available_bytes
+    config = checkpoint.config
     loaders = loader_count(usable_cores(host))
     if asked == "fit":
         layers = max(1, fit_layers(config, mode, dtype, tokens, free, loaders))
-    elif asked is None:
-        layers = config.layers
-    elif asked.isdecimal() and len(asked) < 10 and 1 <= int(asked) <= config.layers:
-        layers = int(asked)
     else:
-        raise UsageError(f"--layers {asked!r} must be 1 to {config.layers}, or 'fit'")
+        layers = layer_count(asked, config.layers)
     require_memory(config, mode, dtype, layers, tokens, free, loaders)
     return layers
 

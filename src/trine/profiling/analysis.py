@@ -49,6 +49,7 @@ class OperatorRow:
     bandwidth) in OP/s, or of the bandwidth when ops == 0.
     `bound`: "memory" or "compute" (which of the two roofs is the lower one at this intensity), or
     "overhead" when roof_share < 0.1: neither roof explains the time.
+    Counters are None for steps of the native engine, which have none of their own.
     """
 
     operator: str
@@ -71,10 +72,10 @@ class OperatorRow:
     roof_share: float | None
     bound: str
     refused: str
-    minor_faults: float
-    major_faults: float
-    rss_delta_bytes: float
-    cpu_ms: float
+    minor_faults: float | None
+    major_faults: float | None
+    rss_delta_bytes: float | None
+    cpu_ms: float | None
     input_shapes: list[list[int]]
     output_shapes: list[list[int]]
 
@@ -230,8 +231,9 @@ def best_roofs(profile: Profile) -> BestRoofs:
 def speed_limit(profile: Profile, table: StageTable) -> SpeedLimit | None:
     """The lower of two limits: the pass's bytes at the DRAM roof, its OPs at the compute roof.
 
-    The compute roof is the float32 one, and bounds a PyTorch run in float32; other dtypes and
-    the native kernels have units that this probe does not measure. None without a DRAM probe.
+    The compute roof bounds a PyTorch run in float32 by the float32 peak, and the native engine by
+    the int8 peak, which only its BitLinears' OPs count against; other dtypes have units that no
+    probe measures. None without a DRAM probe.
     """
     roofs = best_roofs(profile)
     moved, ops = sum(row.bytes for row in table.rows), sum(row.ops for row in table.rows)
@@ -239,10 +241,14 @@ def speed_limit(profile: Profile, table: StageTable) -> SpeedLimit | None:
     if not bandwidth or not moved:
         return None
     by_memory = SpeedLimit(table.tokens * bandwidth / moved, "memory")
-    in_fp32 = profile.run.backend == "torch" and profile.model.dtype == "float32"
-    if not (in_fp32 and roofs.exact and roofs.fp32 and ops):
+    peak = None
+    if profile.run.backend == "native":
+        peak, ops = roofs.int8, sum(row.ops for row in table.rows if row.kind == "bitlinear")
+    elif profile.model.dtype == "float32":
+        peak = roofs.fp32
+    if not (roofs.exact and peak and ops):
         return by_memory
-    by_compute = SpeedLimit(table.tokens * roofs.fp32 / ops, "compute")
+    by_compute = SpeedLimit(table.tokens * peak / ops, "compute")
     return min(by_memory, by_compute, key=lambda limit: limit.tokens_per_second)
 
 
@@ -284,6 +290,7 @@ def _row(
     verdict = judge(ops, moved, time.median / 1e3, ceilings)
     if first.operator in rejected:
         verdict = Verdict(refused=rejected[first.operator])
+    counted = profile.run.backend != "native"
     cpu = [sum(r.user_ns + r.system_ns for r in c) / NS_PER_MS for c in calls_of]
     return OperatorRow(
         operator=first.operator,
@@ -306,10 +313,10 @@ def _row(
         roof_share=verdict.roof_share,
         bound=verdict.bound,
         refused=verdict.refused,
-        minor_faults=_median(_sums(calls_of, "minor_faults")),
-        major_faults=_median(_sums(calls_of, "major_faults")),
-        rss_delta_bytes=_median(_sums(calls_of, "rss_delta_bytes")),
-        cpu_ms=_median(cpu),
+        minor_faults=_median(_sums(calls_of, "minor_faults")) if counted else None,
+        major_faults=_median(_sums(calls_of, "major_faults")) if counted else None,
+        rss_delta_bytes=_median(_sums(calls_of, "rss_delta_bytes")) if counted else None,
+        cpu_ms=_median(cpu) if counted else None,
         input_shapes=first.input_shapes,
         output_shapes=first.output_shapes,
     )

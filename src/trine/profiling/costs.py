@@ -101,7 +101,9 @@ DEFINITIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
 # How often a BitLinear call reads its stored weight: online for the mean and again to quantise;
 # packed once per code of a byte, since the fused unpack kernel writes the matrix row by row and
 # the four codes of a byte belong to rows a quarter of the matrix apart.
-WEIGHT_READS: Mapping[str, int] = MappingProxyType({"online": 2, "offline": 1, "packed": 4})
+WEIGHT_READS: Mapping[str, int] = MappingProxyType(
+    {"online": 2, "offline": 1, "packed": 4, "native": 1}
+)
 
 
 def cost(call: Call) -> Cost:

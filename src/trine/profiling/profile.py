@@ -22,21 +22,22 @@ import json
 import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from trine.checkpoint import Mode
 from trine.errors import ProfileError
 from trine.profiling.caches import Caches
 from trine.profiling.codec import build, from_columns, to_columns
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+# What a document of version 2 lacks: a second backend, and the choices that only it has.
+_SINCE_VERSION_2 = {"native": None, "agreement": None}
 
 NS_PER_MS = 1e6
 
 Stage = Literal["prefill", "decode"]
 STAGES: tuple[Stage, ...] = ("prefill", "decode")
 State = Literal["cold", "warmup", "measured"]
-Source = Literal["module", "seam", "gap"]
+Source = Literal["module", "seam", "step", "gap"]
 Kind = Literal[
     "embedding",
     "norm",
@@ -87,7 +88,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What was run. `mode` is online, offline or packed; `dtype` that of the float tensors.
+    """What was run. `mode` is online, offline or packed in PyTorch; `dtype` of the float tensors.
 
     `rss_after_load_bytes` includes `file_after_load_bytes`, the resident pages of mapped files
     (libraries, and a checkpoint that is read by mapping), which the system may drop at any time.
@@ -99,7 +100,7 @@ class Model:
     revision: str | None
     architecture: str
     structure: str
-    mode: Mode
+    mode: Literal["online", "offline", "packed", "native"]
     dtype: str
     layers: int
     layers_total: int
@@ -122,7 +123,10 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How it was run. `environment` holds the variables that change speed (MALLOC_*, OMP_*)."""
+    """How it was run. `environment` holds the variables that change speed (MALLOC_*, OMP_*).
+
+    `options` are the native engine's choices (kernel, body, head, cache); empty for PyTorch.
+    """
 
     backend: str
     started: str
@@ -135,6 +139,7 @@ class Run:
     repeat: int
     compile_cache: str
     environment: dict[str, str]
+    options: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +206,10 @@ class Record(Interval):
 
     `name` is the full path ("model.layers.3.mlp.up_proj"), `operator` its last part, `layer` -1
     outside the decoder layers. `type` is the class ("AutoBitLinear") or, for a gap, its two
-    neighbours ("v_proj → kv_update"). `ops` counts 2 per multiply-add. The four byte classes are
-    *modelled* from shapes, dtypes and the passes the mode makes (`trine.profiling.costs`); all
-    other numbers are measured.
+    neighbours ("v_proj → kv_update"). `source` "step" is a step of the native engine, which takes
+    times and no counters: these are its pass's, and zero here. `ops` counts 2 per multiply-add.
+    The four byte classes are *modelled* from shapes, dtypes and the passes the mode makes
+    (`trine.profiling.costs`, `native_steps`); all other numbers are measured.
     """
 
     pass_index: int
@@ -321,8 +327,45 @@ class Overhead:
 
 
 @dataclass(frozen=True, slots=True)
+class Distance:
+    """One way of computing the logits against another, at the same tokens.
+
+    `deviation` is |a - b| over the reference's spread, the median over the positions (Euclidean
+    norms, the mean logit taken off). `same` of `positions` have the same best token; of those
+    where the reference's best leads by more than Hugging Face differs from itself (`decided`),
+    `same_decided`.
+    """
+
+    name: Literal["native", "head", "cached", "nudged"]
+    deviation: float
+    positions: int
+    same: int
+    decided: int
+    same_decided: int
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """The native engine end to end, beside what Hugging Face differs from itself.
+
+    Every distance is from Hugging Face's own prefill of all the tokens, as the run's mode and
+    dtype compute it: "native" (exact head), "head" (the head in use), "cached" (Hugging Face token
+    by token), "nudged" (Hugging Face with its embedding times 1 + 1e-7). `hf_tokens` and
+    `native_tokens` are what each goes on with greedily.
+    """
+
+    distances: list[Distance]
+    hf_tokens: list[int]
+    native_tokens: list[int]
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
-    """One profiling run. `status` is "complete", or "partial" with the reason in `status_note`.
+    """One profiling run.
+
+    `native` is the native engine's part of a run of both backends, a Profile of its own whose
+    passes are interleaved with these; its `agreement` compares the two. `status` is "complete",
+    or "partial" with the reason in `status_note`.
 
     `ended_by` tells an interrupt (Ctrl-C) from an error.
     """
@@ -338,6 +381,8 @@ class Profile:
     checks: list[NumericCheck] = field(default_factory=list)
     fix_trials: list[FixTrial] = field(default_factory=list)
     overhead: Overhead | None = None
+    agreement: Agreement | None = None
+    native: Profile | None = None
     status: Literal["complete", "partial"] = "complete"
     status_note: str = ""
     ended_by: Literal["end", "interrupt", "error"] = "end"
@@ -358,6 +403,8 @@ class Profile:
 
     def check(self) -> None:
         """Raise ProfileError unless every pass is tiled by its records and recorder time."""
+        if self.native is not None:
+            self.native.check()
         groups = self.records_by_pass()
         for index in groups:
             if not 0 <= index < len(self.passes):
@@ -367,10 +414,9 @@ class Profile:
 
     def to_json(self) -> str:
         """The document; records and passes are stored as columns plus rows to keep it small."""
-        document = dataclasses.asdict(self)
-        document["passes"] = to_columns(self.passes, Pass)
-        document["records"] = to_columns(self.records, Record)
-        return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return json.dumps(
+            _document(self), ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        )
 
     def save(self, path: Path) -> None:
         """Write the document; the old file stays until the new one is complete."""
@@ -389,14 +435,7 @@ class Profile:
             raise ProfileError(f"{source} is not JSON: {error}") from None
         if not isinstance(document, dict) or "schema_version" not in document:
             raise ProfileError(f"{source} is no trine profile: it has no schema_version")
-        if document["schema_version"] != SCHEMA_VERSION:
-            raise ProfileError(
-                f"{source} has schema_version {document['schema_version']!r}, this trine reads "
-                f"{SCHEMA_VERSION}; render it with the version that wrote it"
-            )
-        for key in ("passes", "records"):
-            document[key] = from_columns(document.get(key), f"{source}: {key}")
-        profile = build(Profile, document, source)
+        profile = build(Profile, _current(document, source), source)
         profile.check()
         return profile
 
@@ -408,6 +447,38 @@ class Profile:
         except (OSError, UnicodeDecodeError) as error:
             raise ProfileError(f"cannot read {path}: {error}") from None
         return Profile.from_json(text, str(path))
+
+
+def _document(profile: Profile) -> dict[str, Any]:
+    document = dataclasses.asdict(dataclasses.replace(profile, native=None))
+    document["passes"] = to_columns(profile.passes, Pass)
+    document["records"] = to_columns(profile.records, Record)
+    if profile.native is not None:
+        document["native"] = _document(profile.native)
+    return document
+
+
+def _current(document: dict[str, Any], source: str) -> dict[str, Any]:
+    """A document as this version writes it, its tables as rows; ProfileError for other versions."""
+    version = document["schema_version"]
+    if version == 2:
+        run = document.get("run")
+        if isinstance(run, dict):
+            document["run"] = {**run, "options": {}}
+        document |= _SINCE_VERSION_2 | {"schema_version": SCHEMA_VERSION}
+    elif version != SCHEMA_VERSION:
+        raise ProfileError(
+            f"{source} has schema_version {version!r}, this trine reads 2 to "
+            f"{SCHEMA_VERSION}; render it with the version that wrote it"
+        )
+    for key in ("passes", "records"):
+        document[key] = from_columns(document.get(key), f"{source}: {key}")
+    native = document.get("native")
+    if isinstance(native, dict):
+        if native.get("schema_version") != SCHEMA_VERSION or native.get("native") is not None:
+            raise ProfileError(f"{source}: native must be one profile of version {SCHEMA_VERSION}")
+        document["native"] = _current(native, f"{source}: native")
+    return document
 
 
 def _check_tiling(index: int, pass_: Pass, records: list[Record]) -> None:

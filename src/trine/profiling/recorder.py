@@ -101,7 +101,8 @@ class _PassLabel:
 class Recorder:
     """Collects events of one run. `name_gap` returns None for a gap that has no name.
 
-    `passes` and `records` grow only when a pass ends, so an interrupted pass leaves no trace.
+    `zero` is the start of the run's clock. `passes` and `records` grow only when a pass ends, so
+    an interrupted pass leaves no trace.
     """
 
     def __init__(
@@ -121,7 +122,7 @@ class Recorder:
         self._name_gap = name_gap
         self._dtype = dtype
         self._itemsize = itemsize
-        self._zero = clock()
+        self.zero = clock()
         self._events: list[_Event] = []
         self._label: _PassLabel | None = None
         self._root = Scope("", "pass", -1)
@@ -158,7 +159,6 @@ class Recorder:
         events, self._events = self._events, []
         first, last = events[0], events[-1]
         records = self._records(events, label)
-        delta = _delta(first.sample, last.sample)
         result = Pass(
             stage=label.stage,
             state=label.state,
@@ -166,10 +166,10 @@ class Recorder:
             step=label.step,
             tokens=label.tokens,
             context=label.context,
-            start_ns=first.departed - self._zero,
+            start_ns=first.departed - self.zero,
             duration_ns=last.arrived - first.departed,
             recorder_ns=sum(e.departed - e.arrived for e in events[1:-1]),
-            **delta,
+            **delta(first.sample, last.sample),
         )
         self.events_per_pass = len(events)
         # In this order: an interrupt in between leaves records without a pass, which
@@ -274,14 +274,14 @@ class Recorder:
             input_shapes=[list(s) for s in call.inputs],
             output_shapes=[list(s) for s in call.outputs],
             dtype=node.dtype,
-            start_ns=start.departed - self._zero,
+            start_ns=start.departed - self.zero,
             duration_ns=duration,
             ops=model.ops,
             weight_bytes=model.weights,
             activation_bytes=model.activations,
             temporary_bytes=model.temporaries,
             kv_bytes=model.kv,
-            **_delta(start.sample, end.sample),
+            **delta(start.sample, end.sample),
         )
 
 
@@ -292,8 +292,8 @@ def _label_of(event: _Event) -> str:
     return node.operator if isinstance(node, Operator) else node.role
 
 
-def _delta(start: Sample, end: Sample) -> dict[str, int]:
-    """The counters of the interval between two samples."""
+def delta(start: Sample, end: Sample) -> dict[str, int]:
+    """The fields of `Interval` that are counters, for the interval between two samples."""
     changes = {name: b - a for name, a, b in zip(_COUNTERS, start, end, strict=True)}
     resident = end[_COUNTERS.index("rss_bytes")]
     return changes | {"rss_bytes": resident, "rss_delta_bytes": changes["rss_bytes"]}

@@ -68,6 +68,8 @@ def _table(cls: type) -> dict[str, Any]:
 
 
 def _value(hint: Any) -> dict[str, Any]:
+    if hint is Profile:
+        return {"$ref": "#"}
     if dataclasses.is_dataclass(hint):
         return _object(typing.cast(type, hint))
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)

@@ -1,10 +1,9 @@
-"""The protocol of a PyTorch run: load, cold, warm-up, repetitions, numeric check, experiments.
+"""A PyTorch run: load, the protocol's session, and the profile it leaves.
 
-Order: load, roofs, one cold prefill and its decode steps (compilation happens here), `warmup`
-repetitions that no statistic uses, then `repeat` measured ones; after them the numeric check of
-the operators' outputs and the experiments, which disturb nothing there. Each measured repetition is
-preceded by a quick probe of the roofs, because a shared machine drifts, and paired with a prefill
-that runs without the recorder, in alternating order, which gives the recorder's overhead.
+Compilation happens in the cold prefill and decode steps. The numeric check of the operators'
+outputs and the experiments follow the repetitions, which they would disturb. Each measured
+repetition is paired with a prefill that runs without the recorder, in alternating order, which
+gives the recorder's overhead. The native engine can run beside it, in the same repetitions.
 """
 
 from __future__ import annotations
@@ -16,25 +15,28 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import torch
 from trine.checkpoint import Checkpoint, Mode
 from trine.errors import ToolError
-from trine.profiling import machine, roofs
+from trine.profiling import machine
+from trine.profiling.end_to_end import end_to_end
 from trine.profiling.experiments import run_experiments
 from trine.profiling.inputs import Tokens
+from trine.profiling.native_run import NativeSession, NativeSettings, measure_roofs
 from trine.profiling.probes import ProcessProbe, file_bytes, rss_bytes
 from trine.profiling.profile import (
     Experiment,
     Model,
     NumericCheck,
     Overhead,
+    Pass,
     Profile,
-    Roof,
     Run,
     State,
 )
+from trine.profiling.protocol import Progress, Task, carry_out
 from trine.profiling.recorder import Recorder
 from trine.profiling.torch_backend import (
     CompileCounters,
@@ -84,50 +86,47 @@ class Settings:
     command: str
 
 
-class Progress(Protocol):
-    """Where a run reports how far it is; `total` steps of the phase named `phase`."""
-
-    def __call__(self, phase: str, done: int, total: int) -> None:
-        """`done` of `total` steps of `phase` are finished."""
-
-
 def run(
     checkpoint: Checkpoint,
     tokens: Tokens,
     settings: Settings,
     progress: Progress,
+    native: NativeSettings | None = None,
     clock: Callable[[], int] = time.perf_counter_ns,
 ) -> Profile:
     """Profile a model; after Ctrl-C or a failure, what is complete so far, marked partial.
 
+    With `native` the native engine is loaded beside it and takes turns with it.
     ToolError, before anything is loaded, without the C++ compiler that torch.compile calls.
     """
     require_compiler()
     torch.set_num_threads(settings.threads)
     host = machine.describe()
     started = datetime.now(UTC).isoformat(timespec="seconds")
+    beside: NativeSession | None = None
     with _compile_cache(settings.compile_cache):
-        loaders = loader_count(machine.usable_cores(host))
-        model, facts = _load(checkpoint, settings, loaders, progress)
-        # One thread and the run's own count: what one core can read, and what they share.
-        progress("measuring roofs", 0, 1)
-        ceilings = roofs.measure(sorted({1, settings.threads}), phase="before")
-        progress("measuring roofs", 1, 1)
+        model, facts = _load(
+            checkpoint, settings, loader_count(machine.usable_cores(host)), progress
+        )
         session = _Session(model, checkpoint, tokens, settings, progress, clock)
-        status = ""
-        ended_by: Literal["end", "interrupt", "error"] = "end"
+        if native is not None:
+            zero = session.recorder.zero
+            beside = NativeSession(checkpoint, tokens, native, progress, clock, zero)
+        ceilings = measure_roofs(settings.threads, progress)
         try:
-            session.run(ceilings)
-        except KeyboardInterrupt:
-            status = f"interrupted during {session.phase}; {len(session.recorder.passes)} passes"
-            ended_by = "interrupt"
-        # Whatever failed, the passes that are complete are worth keeping; the caller sees `status`.
-        except Exception as error:
-            first = (str(error).strip() or repr(error)).splitlines()[0]
-            status = f"failed during {session.phase}: {type(error).__name__}: {first}"
-            ended_by = "error"
+            ending = carry_out(
+                [session] if beside is None else [session, beside],
+                threads=settings.threads,
+                warmup=settings.warmup,
+                repeat=settings.repeat,
+                ceilings=ceilings,
+                progress=progress,
+                last=[] if beside is None else [_comparison(model, beside, checkpoint, tokens)],
+            )
         finally:
             session.close()
+            if beside is not None:
+                beside.close()
     profile = Profile(
         machine=host,
         versions=machine.versions(),
@@ -139,16 +138,26 @@ def run(
         experiments=session.experiments,
         checks=session.checks,
         overhead=session.overhead,
-        status="complete" if ended_by == "end" else "partial",
-        status_note=status,
-        ended_by=ended_by,
+        native=None if beside is None else beside.profile(host, ceilings, ending),
+        status=ending.status,
+        status_note=ending.note,
+        ended_by=ending.ended_by,
     )
     profile.check()
     return profile
 
 
+def _comparison(model: Any, beside: NativeSession, checkpoint: Checkpoint, tokens: Tokens) -> Task:
+    def compare() -> None:
+        beside.agreement = end_to_end(
+            model, beside.engine, checkpoint, tokens.ids, decode=beside.settings.decode
+        )
+
+    return "the comparison end to end", compare
+
+
 class _Session:
-    """One loaded model being run; `phase` is where it is."""
+    """One loaded model being run."""
 
     def __init__(
         self,
@@ -162,7 +171,8 @@ class _Session:
         self.checks: list[NumericCheck] = []
         self.experiments: list[Experiment] = []
         self.overhead: Overhead | None = None
-        self.phase = "the cold run"
+        self._watched: list[int] = []
+        self._bare: list[int] = []
         self._model = model
         self._checkpoint = checkpoint
         self._settings = settings
@@ -184,49 +194,48 @@ class _Session:
         self._probe.close()
         self._compiled.close()
 
+    @property
+    def passes(self) -> list[Pass]:
+        """The passes that ended."""
+        return self.recorder.passes
+
     @torch.no_grad()
-    def run(self, ceilings: list[Roof]) -> None:
-        settings = self._settings
-        recorded, bare = [], []
-        total = 1 + settings.warmup + settings.repeat
-        self._progress("cold run", 0, total)
-        self._recorded("cold", 0)
-        for repetition in range(settings.warmup):
-            self.phase = f"warm-up {repetition + 1} of {settings.warmup}"
-            self._progress("warm-up", 1 + repetition, total)
-            self._recorded("warmup", repetition)
-        events = 0
-        for repetition in range(settings.repeat):
-            self.phase = f"repetition {repetition + 1} of {settings.repeat}"
-            self._progress("measured", 1 + settings.warmup + repetition, total)
-            ceilings += roofs.measure([settings.threads], phase=f"between:{repetition}", quick=True)
-            if repetition % 2:
-                bare.append(self._bare())
-            recorded.append(self._recorded("measured", repetition))
-            if not repetition % 2:
-                bare.append(self._bare())
-            events = self.recorder.events_per_pass
-            self.overhead = Overhead(recorded[:], bare[:], events)
-        self._progress("measured", total, total)
-        self.phase = "the numeric check"
+    def play(self, state: State, repetition: int) -> None:
+        """A prefill and its decode steps; a measured one beside a prefill without the recorder."""
+        if state != "measured":
+            self._recorded(state, repetition)
+            return
+        if repetition % 2:
+            self._bare.append(self._unrecorded())
+        self._watched.append(self._recorded(state, repetition))
+        if not repetition % 2:
+            self._bare.append(self._unrecorded())
+        events = self.recorder.events_per_pass
+        self.overhead = Overhead(self._watched[:], self._bare[:], events)
+
+    def tasks(self) -> list[Task]:
+        """The numeric check and the experiments."""
+        return [("the numeric check", self._check), ("the experiments", self._experiment)]
+
+    def _check(self) -> None:
         self.checks += run_checks(
             self._model,
             self._checkpoint,
             self._ids,
-            decode=settings.decode > 0,
-            mode=settings.mode,
+            decode=self._settings.decode > 0,
+            mode=self._settings.mode,
             progress=self._progress,
         )
-        self.phase = "the experiments"
+
+    def _experiment(self) -> None:
         self.experiments += run_experiments(
             self._model,
             self._ids,
-            settings.mode,
-            decode=settings.decode > 0,
+            self._settings.mode,
+            decode=self._settings.decode > 0,
             clock=self._clock,
             progress=self._progress,
         )
-        ceilings += roofs.measure([settings.threads], phase="after", quick=True)
 
     def _recorded(self, state: State, repetition: int) -> int:
         """A prefill and its decode steps under the recorder; ns of the prefill's forward."""
@@ -255,7 +264,7 @@ class _Session:
         self.recorder.leave(self._sampling, lambda: ([list(last.shape)], [list(token.shape)]))
         return token
 
-    def _bare(self) -> int:
+    def _unrecorded(self) -> int:
         """The same prefill without hooks, seams or probes; ns."""
         from transformers import DynamicCache
 
@@ -345,6 +354,7 @@ def _describe(tokens: Tokens, settings: Settings, started: str) -> Run:
         repeat=settings.repeat,
         compile_cache=settings.compile_cache,
         environment={name: os.environ[name] for name in SPEED_VARIABLES if name in os.environ},
+        options={},
     )
 
 

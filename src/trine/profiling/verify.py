@@ -52,7 +52,7 @@ def _trial(before: Profile, after: Profile, finding: Finding) -> FixTrial:
 
 def _measured(table: StageTable) -> Measured:
     wall = table.wall_ms
-    faults = sum(row.minor_faults for row in table.rows)
+    faults = sum(row.minor_faults or 0 for row in table.rows)
     return Measured(table.passes, wall.median, wall.p10, wall.p90, faults)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from trine.profiling.profile import Profile
 from trine.report import (
+    comparison_csv,
     layer_csv,
     markdown,
     operator_csv,
@@ -25,6 +26,7 @@ from trine.report.document import Document
 from trine.report.facts import gather
 from trine.report.folder import (
     ALL_FILES,
+    COMPARISON_FILE,
     DATA_FILES,
     MARKDOWN_FILES,
     PAGE_FILE,
@@ -55,6 +57,13 @@ def write_all(
     summary_json.write(facts, out / "inference_profile_report.json")
     perfetto.write(profile, out / "trace.json")
     written = [out / name for name in DATA_FILES]
+    comparison = out / COMPARISON_FILE
+    if facts.compared:
+        comparison_csv.write(facts.compared, comparison)
+        written.append(comparison)
+    else:
+        # Of an earlier run in this folder.
+        comparison.unlink(missing_ok=True)
     reports = [
         (build(facts, Words(language)), plots.draw(facts, Words(language))) for language in wanted
     ]

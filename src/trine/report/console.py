@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trine.profiling.analysis import OperatorRow, StageTable, speed_limit
+from trine.profiling.comparison import ComparedStage
 from trine.profiling.findings import Finding
 from trine.profiling.profile import STAGES, Profile
 from trine.report import quantity as q
@@ -24,6 +25,7 @@ from trine.report.content.common import (
     tokens_per_second,
 )
 from trine.report.content.head import warnings, what_was_run
+from trine.report.content.native import ratio_text, step_label
 from trine.report.facts import Facts, gather
 from trine.report.language import Words
 
@@ -52,6 +54,8 @@ def summary(facts: Facts, words: Words, width: int) -> RenderableType:
     for stage in STAGES:
         if found := facts.warm.get(stage):
             parts += ["", _operators(words, found, width)]
+    for compared in facts.compared:
+        parts += ["", _compared(words, compared)]
     parts += ["", Text(words("console.findings"), style="bold")]
     parts += [_finding(facts, words, finding) for finding in facts.findings]
     if not facts.findings:
@@ -100,6 +104,16 @@ def _operators(words: Words, found: StageTable, width: int) -> Table:
         (words("row.wall"), wall),
     ):
         table.add_row(label, q.ms(ms), q.percent(ms / wall if wall else None), style="dim")
+    return table
+
+
+def _compared(words: Words, stage: ComparedStage) -> Table:
+    table = _table(words, ["native.step"], ["native.torch", "native.native", "native.ratio"])
+    table.title = words("native.console", name=pass_name(words, stage.stage, "measured"))
+    for row in stage.rows:
+        label = _plain(step_label(row, words))
+        cells = [label, q.ms(row.torch_ms), q.ms(row.native_ms), ratio_text(row, words)]
+        table.add_row(*cells, style="" if row.row is not None else "dim")
     return table
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from trine.profiling import analysis
 from trine.profiling.analysis import BestRoofs, LayerRow, StageTable
+from trine.profiling.comparison import ComparedStage, compare
 from trine.profiling.findings import Finding, find
 from trine.profiling.profile import STAGES, Profile, Record, Stage, State
 from trine.report.layer_csv import ModuleRow, module_rows, warm_rows
@@ -22,7 +23,8 @@ STATES: tuple[State, ...] = ("measured", "warmup", "cold")
 class Facts:
     """`warm` is the measured state, or what a partial run got to; `cold` the first pass of each.
 
-    `gaps` names the operators of each stage that are named gaps, not modules or seams.
+    `native` are the facts of the native part of a run of both backends, `compared` its stages
+    beside these. `gaps` names the operators of each stage that are named gaps.
     """
 
     profile: Profile
@@ -34,6 +36,8 @@ class Facts:
     findings: list[Finding]
     modules: list[ModuleRow]
     operators: list[OperatorFigures]
+    compared: list[ComparedStage]
+    native: Facts | None
 
     @property
     def middle_layer(self) -> int:
@@ -77,6 +81,8 @@ def gather(profile: Profile) -> Facts:
         findings=find(profile),
         modules=module_rows(profile),
         operators=operator_figures(profile, warm.get("prefill")),
+        compared=compare(profile),
+        native=None if profile.native is None else gather(profile.native),
     )
 
 

@@ -21,12 +21,14 @@ DATA_FILES = (
     "inference_profile_report.json",
     "trace.json",
 )
+# Written beside them when both backends ran.
+COMPARISON_FILE = "backend_comparison.csv"
 MARKDOWN_FILES = {"en": "report.md", "zh": "report.zh.md"}
 PAGE_FILE = "report.html"
 REPORT_FILES = (*MARKDOWN_FILES.values(), PAGE_FILE)
-ALL_FILES = (*DATA_FILES, *REPORT_FILES)
+ALL_FILES = (*DATA_FILES, COMPARISON_FILE, *REPORT_FILES)
 # The plots of a report, by the names that `plots.draw` and `foreign.drawing` give them.
-PLOTS = ("blocks", "cold_warm", "layers", "roofline", "shares")
+PLOTS = ("backends", "blocks", "cold_warm", "layers", "roofline", "shares")
 
 
 def prepare(out: Path, names: Iterable[str], *, force: bool) -> None:

@@ -133,7 +133,7 @@ def write(rows: Sequence[ModuleRow], path: Path) -> None:
 def _by_module(records: Sequence[Record]) -> dict[str, list[Record]]:
     calls: dict[str, list[Record]] = {}
     for record in records:
-        if record.source == "module":
+        if record.source in ("module", "step"):
             calls.setdefault(record.name, []).append(record)
     return calls
 

@@ -146,7 +146,7 @@ def write_all(figures: Sequence[OperatorFigures], out: Path) -> list[Path]:
 
 def _by_operator(records: Sequence[Record]) -> dict[str, list[Record]]:
     """Module calls of layers 1 and up by operator; of layer 0 if that is the only layer."""
-    modules = [r for r in records if r.source == "module" and r.layer >= 0]
+    modules = [r for r in records if r.source in ("module", "step") and r.layer >= 0]
     later = [r for r in modules if r.layer >= 1]
     calls: dict[str, list[Record]] = {}
     for record in later or modules:

@@ -17,6 +17,7 @@ from typing import Any
 from trine.profiling.profile import Pass, Profile, Record
 
 _PROCESS, _TRACK = 1, 1
+_NATIVE_PROCESS = 2
 Event = dict[str, Any]
 
 
@@ -25,7 +26,7 @@ def write(profile: Profile, path: Path) -> None:
     document = {
         "displayTimeUnit": "ns",
         "otherData": {"model": profile.model.id, "started": profile.run.started},
-        "traceEvents": list(events(profile)),
+        "traceEvents": [*events(profile), *_native_events(profile)],
     }
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     path.write_text(text, encoding="utf-8")
@@ -33,13 +34,20 @@ def write(profile: Profile, path: Path) -> None:
 
 def events(profile: Profile) -> Iterator[Event]:
     """All events; enclosing slices come before what they enclose."""
-    yield _name("process_name", f"trine {profile.model.id}")
+    yield _name("process_name", f"trine {profile.model.id} {profile.run.backend}")
     yield _name("thread_name", "passes")
     groups = profile.records_by_pass()
     for index, pass_ in enumerate(profile.passes):
         yield _pass_event(pass_)
         yield from _nested(groups.get(index, []), 0)
     yield from _counters(profile.records)
+
+
+def _native_events(profile: Profile) -> Iterator[Event]:
+    """The native engine's passes, on the same clock in a process of their own."""
+    if profile.native is not None:
+        for event in events(profile.native):
+            yield event | {"pid": _NATIVE_PROCESS}
 
 
 def _counters(records: Sequence[Record]) -> Iterator[Event]:

@@ -137,7 +137,7 @@ def cold_share(case: Case) -> list[Finding]:
                     "ratio": cold_ms / warm_ms,
                     "compile_ms": pass_.compile_ns / NS_PER_MS,
                     "cold_faults": pass_.minor_faults,
-                    "warm_faults": sum(row.minor_faults for row in table.rows),
+                    "warm_faults": sum(row.minor_faults or 0 for row in table.rows),
                     "cold_system_ms": pass_.system_ns / NS_PER_MS,
                 },
                 evidence=[

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from trine.profiling.analysis import OperatorRow, StageTable
 from trine.profiling.profile import STAGES
 from trine.report import quantity as q
@@ -127,11 +129,17 @@ def _wall(words: Words, found: StageTable) -> Row:
             q.rate(pass_bytes(found) / wall.median / 1e6 if valid else None),
             "",
             "",
-            q.count(sum(row.minor_faults for row in found.rows)),
-            q.size(sum(row.rss_delta_bytes for row in found.rows)),
+            q.count(_total([row.minor_faults for row in found.rows])),
+            q.size(_total([row.rss_delta_bytes for row in found.rows])),
         ],
         "sum",
     )
+
+
+def _total(values: Sequence[float | None]) -> float | None:
+    """The sum; None where nothing was counted."""
+    counted = [value for value in values if value is not None]
+    return sum(counted) if counted else None
 
 
 def _remarks(words: Words, found: StageTable) -> list[Block]:

@@ -8,6 +8,7 @@ from trine.report.content import (
     bottlenecks,
     head,
     layers,
+    native,
     operators,
     structure,
     summary,
@@ -16,7 +17,7 @@ from trine.report.document import Document
 from trine.report.facts import Facts
 from trine.report.language import Words
 
-_SECTIONS = (head, structure, layers, operators, bottlenecks, anomalies, summary, appendix)
+_SECTIONS = (head, structure, layers, operators, bottlenecks, anomalies, summary, native, appendix)
 
 
 def build(facts: Facts, words: Words) -> Document:

@@ -28,7 +28,7 @@ def blocks(facts: Facts, words: Words) -> list[Block]:
         Heading(2, words("structure.title"), "structure"),
         Paragraph(words("structure.intro")),
         Heading(3, words("structure.tree"), "tree"),
-        Paragraph(words("structure.tree.intro")),
+        *_tree_intro(facts, words),
         Code(facts.profile.model.structure),
         Heading(3, words("structure.flow"), "flow"),
         picture(words, "blocks"),
@@ -37,6 +37,11 @@ def blocks(facts: Facts, words: Words) -> list[Block]:
         Heading(3, words("structure.notable"), "notable"),
         Bullets(_notable(facts, words)),
     ]
+
+
+def _tree_intro(facts: Facts, words: Words) -> list[Block]:
+    native = facts.profile.run.backend == "native"
+    return [] if native else [Paragraph(words("structure.tree.intro"))]
 
 
 def _steps(facts: Facts, words: Words) -> Table:

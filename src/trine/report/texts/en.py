@@ -27,6 +27,7 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "mode.packed": "packed (two-bit weights, unpacked at every call)",
         "mode.native": "native (ternary kernels)",
         "cache.fresh": "fresh compile cache",
+        "cache.none": "no compilation",
         "cache.keep": "compile cache kept from earlier runs",
         "block.attention": "attention",
         "block.mlp": "MLP",

@@ -20,6 +20,8 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "plot.warm": "warm",
         "plot.this_run": "this run",
         "plot.median_others": "median of the others",
+        "caption.backends": "Time of each step of the native engine and of the operators that it "
+        "replaces, log scale; beside them the ratio.",
         "caption.blocks": "Block diagram, drawn from the order and names of the records; filled "
         "boxes are BitLinear. Shapes are those of the outputs.",
         "caption.layers": "Median time of each decoder layer, stacked by block.",
@@ -28,6 +30,7 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "decode hollow.",
         "caption.cold_warm": "Prefill time of each decoder layer, cold and warm.",
         "caption.no_font": "(Labels are in English: no font with Chinese glyphs is installed.)",
+        "alt.backends": "pairs of bars of time per step, PyTorch and native",
         "alt.blocks": "block diagram of the model",
         "alt.layers": "stacked bars of time per decoder layer",
         "alt.shares": "bars of time per operator",

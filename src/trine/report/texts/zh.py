@@ -23,6 +23,7 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "mode.packed": "packed（两位压缩权重，每次调用时解包）",
         "mode.native": "native（原生三值内核）",
         "cache.fresh": "编译缓存从空开始",
+        "cache.none": "无需编译",
         "cache.keep": "沿用已有的编译缓存",
         "block.attention": "注意力",
         "block.mlp": "MLP",

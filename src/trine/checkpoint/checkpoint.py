@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -48,6 +49,8 @@ class Checkpoint(ABC):
     # The file's own choice: "online", "offline" (autobitlinear) or "packed" (bitlinear).
     native_mode: Mode
     tokenizer_file: Path | None
+    # The source's own config.json, which a writer carries over.
+    hf_config: Mapping[str, Any] | None = None
 
     @property
     def text(self) -> TextSource:

@@ -39,7 +39,7 @@ class HFCheckpoint(Checkpoint):
 
     def __init__(self, directory: Path, provenance: Provenance) -> None:
         path = directory / "config.json"
-        raw = read_json(path)
+        self.hf_config = raw = read_json(path)
         self.config = geometry(raw, str(path))
         self.provenance = provenance
         self.native_mode = declared_mode(raw, str(path))

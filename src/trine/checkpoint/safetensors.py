@@ -77,6 +77,11 @@ class SafetensorsFile:
         view: NDArray[Any] = self._data[begin:end].view(DTYPES[dtype])
         return view.reshape(shape)
 
+    def describe(self, name: str) -> tuple[str, tuple[int, ...], int]:
+        """Dtype as the file names it, shape and bytes of a tensor of `names`."""
+        dtype, shape, begin, end = self._entries[name]
+        return dtype, shape, end - begin
+
     def _entry(self, name: str, entry: Any) -> tuple[str, tuple[int, ...], int, int]:
         where = f"{self.path}: {name}"
         try:

@@ -11,10 +11,22 @@ import sys
 import typer
 import typer.exceptions
 
-from trine.cli import bench, chat, generate, hw, info, perplexity, profile, report, train
+from trine.cli import (
+    bench,
+    chat,
+    convert,
+    generate,
+    hw,
+    info,
+    inspect,
+    perplexity,
+    profile,
+    report,
+    train,
+)
 from trine.errors import TrineError
 
-VERBS = (generate, chat, perplexity, profile, bench, report, train, info)
+VERBS = (generate, chat, perplexity, profile, bench, report, train, convert, inspect, info)
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 130

@@ -38,19 +38,9 @@ constexpr const char* kLinearNames[kLinears] = {"q_proj",    "k_proj",  "v_proj"
                                                 "gate_proj", "up_proj", "down_proj"};
 constexpr const char* kNormNames[kNorms] = {"input_layernorm", "attn_sub_norm",
                                             "post_attention_layernorm", "ffn_sub_norm"};
-constexpr const char* kCodeNames[kCodes] = {"two_bit", "base3"};
+constexpr const char* kActivationNames[kActivations] = {"relu2", "silu"};
 constexpr const char* kFloatNames[kFloatTypes] = {"float32", "bfloat16", "float16"};
 constexpr const char* kCacheNames[kCaches] = {"float32", "float16", "int8"};
-
-template <class Value, std::size_t kCount>
-Value named(const char* const (&names)[kCount], const std::string& name, const char* what) {
-  std::string known;
-  for (std::size_t i = 0; i < kCount; ++i) {
-    if (name == names[i]) return static_cast<Value>(i);
-    known += (i == 0 ? "" : ", ") + std::string(names[i]);
-  }
-  throw std::invalid_argument("unknown " + std::string(what) + " '" + name + "'; known: " + known);
-}
 
 // The rows of a float tensor as bytes, of any of the three types.
 Table table(const In<std::uint8_t, 2>& rows, const std::string& type_name) {
@@ -142,10 +132,24 @@ void logits(const Head& head, std::size_t rows, std::size_t columns, In<float, 2
 
 void bind_weights(nb::module_& module) {
   nb::class_<Geometry>(module, "Geometry")
-      .def(nb::init<std::size_t, std::size_t, std::size_t, std::size_t, std::size_t, std::size_t,
-                    std::size_t, float>(),
-           "vocabulary"_a, "hidden"_a, "ffn"_a, "layers"_a, "heads"_a, "kv_heads"_a, "head_dim"_a,
-           "rms_norm_eps"_a);
+      .def(
+          "__init__",
+          [](Geometry* self, std::size_t vocabulary, std::size_t hidden, std::size_t ffn,
+             std::size_t layers, std::size_t heads, std::size_t kv_heads, std::size_t head_dim,
+             float rms_norm_eps, const std::string& activation, bool sub_norms) {
+            new (self) Geometry{vocabulary,
+                                hidden,
+                                ffn,
+                                layers,
+                                heads,
+                                kv_heads,
+                                head_dim,
+                                rms_norm_eps,
+                                named<Activation>(kActivationNames, activation, "activation"),
+                                sub_norms};
+          },
+          "vocabulary"_a, "hidden"_a, "ffn"_a, "layers"_a, "heads"_a, "kv_heads"_a, "head_dim"_a,
+          "rms_norm_eps"_a, "activation"_a, "sub_norms"_a);
   nb::class_<Weights>(module, "Weights")
       .def(
           "__init__",

@@ -30,17 +30,11 @@ void check(bool holds, const char* what) {
   if (!holds) throw std::invalid_argument(what);
 }
 
-Code code_of(const std::string& name) {
-  if (name == "two_bit") return kTwoBit;
-  if (name == "base3") return kBase3;
-  throw std::invalid_argument("unknown layout '" + name + "'; known: two_bit, base3");
-}
-
 // out[t, r] = exact dot products, rows padded to whole tiles.
 void accumulate(const std::string& isa, const std::string& code_name, Bytes tiles, RowSums row_sums,
                 Int8 activations, Pool& pool, Int32 out) {
   const Ops& ops = ops_of(isa);
-  const Code code = code_of(code_name);
+  const Code code = named<Code>(kCodeNames, code_name, "layout");
   const std::size_t tokens = activations.shape(0);
   const TernaryMatrix matrix{code, activations.shape(1), tiles.shape(0), tiles.data(),
                              row_sums.data()};
@@ -82,7 +76,7 @@ bool pack_hf(const std::string& code_name, Packed packed,
              nb::ndarray<std::uint8_t, nb::ndim<3>, nb::c_contig, nb::device::cpu> tiles,
              nb::ndarray<std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu> row_sums,
              Pool& pool) {
-  const Code code = code_of(code_name);
+  const Code code = named<Code>(kCodeNames, code_name, "layout");
   const HfMatrix from{packed.data(), 4 * packed.shape(0), packed.shape(1)};
   const std::size_t count = (from.n + kTileRows - 1) / kTileRows;
   const std::size_t tile_bytes = lines_of(code, from.k) * kLineBytes;
@@ -121,7 +115,7 @@ void bind_kernels(nb::module_& module) {
   module.def(
       "probe_gemv",
       [](const std::string& isa, const std::string& code, int threads, int passes) {
-        return probe_gemv(isa, code_of(code), threads, passes);
+        return probe_gemv(isa, named<Code>(kCodeNames, code, "layout"), threads, passes);
       },
       "isa"_a, "code"_a, "threads"_a, "passes"_a, nb::call_guard<nb::gil_scoped_release>());
   module.def("pack_hf", &pack_hf, "code"_a, "packed"_a, "tiles"_a.noconvert(),

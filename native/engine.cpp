@@ -182,21 +182,27 @@ class Engine::Pass {
     if (worker == 0) quantised.begin(weights_.code(), count_, n);
     engine_.pool_.barrier();
     const std::size_t group = norm_group();
+    // A model without sub-norms only quantises here.
+    const bool present = geometry_.sub_norms || (which != kAttentionNorm && which != kFfnNorm);
     float* normed = engine_.workers_[static_cast<std::size_t>(worker)].normed.data();
     run(worker, phase, step, static_cast<int>(layer), [&](Items& items) {
       const std::size_t groups = (count_ + group - 1) / group;
       for (std::size_t g = items.take(); g < groups; g = items.take()) {
         for (std::size_t row = g * group; row < std::min(count_, (g + 1) * group); ++row) {
-          float* to = watch_.tap ? engine_.normed_.data() + row * n : normed;
-          decoder_.rms_norm(from + row * n, weights_.norm(layer, which), n, geometry_.rms_norm_eps,
-                            to);
-          *quantised.scale(row) = decoder_.quantise(to, n, quantised.codes(row));
+          const float* values = from + row * n;
+          if (present) {
+            float* to = watch_.tap ? engine_.normed_.data() + row * n : normed;
+            decoder_.rms_norm(values, weights_.norm(layer, which), n, geometry_.rms_norm_eps, to);
+            values = to;
+          }
+          *quantised.scale(row) = decoder_.quantise(values, n, quantised.codes(row));
           quantised.finish(row);
         }
         if (quantised.uses_gemm()) quantised.arrange(g);
       }
     });
-    tap(worker, step, static_cast<int>(layer), engine_.normed_.data(), n, quantised.scales());
+    tap(worker, step, static_cast<int>(layer), present ? engine_.normed_.data() : from, n,
+        quantised.scales());
   }
 
   template <class Epilogue>
@@ -324,9 +330,9 @@ class Engine::Pass {
         for (std::size_t tile = 0; tile < block.tiles; ++tile) {
           const std::size_t column = (block.first_tile + tile) * kGateRows;
           const std::int32_t* sums = block.sums + t * block.stride + tile * kTileRows;
-          decoder_.dequantise_gate(sums, sums + kGateRows, std::min(kGateRows, ffn - column),
-                                   gate_scale, weights_.up_scale(layer), scales[token],
-                                   inner + token * ffn + column);
+          decoder_.dequantise_gate[geometry_.activation](
+              sums, sums + kGateRows, std::min(kGateRows, ffn - column), gate_scale,
+              weights_.up_scale(layer), scales[token], inner + token * ffn + column);
         }
       }
     });

@@ -22,6 +22,9 @@ struct Geometry {
   std::size_t kv_heads;
   std::size_t head_dim;
   float rms_norm_eps;
+  Activation activation;
+  // Whether a norm stands before the output and the down projection.
+  bool sub_norms;
 
   std::size_t query_rows() const { return heads * head_dim; }
   std::size_t key_rows() const { return kv_heads * head_dim; }

@@ -81,14 +81,24 @@ void dequantise_add(const std::int32_t* sums, std::size_t n, float weight_scale,
   }
 }
 
-template <class V>
+inline float relu2(float x) {
+  const float rectified = x > 0.0f ? x : x * 0.0f;  // keeps a NaN
+  return rectified * rectified;
+}
+
+// By way of e^-|x|, which does not overflow.
+inline float silu(float x) {
+  const float small = exp_negative(x > 0.0f ? -x : x);
+  return x * (x < 0.0f ? small : 1.0f) / (1.0f + small);
+}
+
+template <class V, Activation kActivation>
 void dequantise_gate(const std::int32_t* gate, const std::int32_t* up, std::size_t n,
                      float gate_scale, float up_scale, float s, float* out) {
   for (std::size_t i = 0; i < n; ++i) {
     const float g = static_cast<float>(gate[i]) * gate_scale / s;
     const float u = static_cast<float>(up[i]) * up_scale / s;
-    const float rectified = g > 0.0f ? g : g * 0.0f;  // keeps a NaN
-    out[i] = rectified * rectified * u;
+    out[i] = (kActivation == kRelu2 ? relu2(g) : silu(g)) * u;
   }
 }
 
@@ -210,7 +220,7 @@ constexpr DecoderOps kDecoderOps = {
     bias<V>,
     dequantise<V>,
     dequantise_add<V>,
-    dequantise_gate<V>,
+    {dequantise_gate<V, kRelu2>, dequantise_gate<V, kSilu>},
     rope<V>,
     {store_float_cache<V>, store_half_cache<V>, store_int8_cache<V>},
     {attend<V, kCacheF32>, attend<V, kCacheF16>, attend<V, kCacheInt8>},

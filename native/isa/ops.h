@@ -92,6 +92,10 @@ enum Cache { kCacheF32 = 0, kCacheF16 = 1, kCacheInt8 = 2 };
 inline constexpr int kCaches = 3;
 inline constexpr std::size_t kCacheBytes[kCaches] = {4, 2, 1};
 
+// relu2(x) = max(x, 0)^2, silu(x) = x / (1 + e^-x)
+enum Activation { kRelu2 = 0, kSilu = 1 };
+inline constexpr int kActivations = 2;
+
 // Rows of the lm_head that are read together.
 inline constexpr std::size_t kDotRows = 4;
 
@@ -123,9 +127,10 @@ struct DecoderOps {
                      float* out);
   void (*dequantise_add)(const std::int32_t* sums, std::size_t n, float weight_scale, float s,
                          float* out);
-  // relu(gate)^2 * up, both dequantised.
-  void (*dequantise_gate)(const std::int32_t* gate, const std::int32_t* up, std::size_t n,
-                          float gate_scale, float up_scale, float s, float* out);
+  // The activation of gate, times up, both dequantised.
+  void (*dequantise_gate[kActivations])(const std::int32_t* gate, const std::int32_t* up,
+                                        std::size_t n, float gate_scale, float up_scale, float s,
+                                        float* out);
 
   // Rotates the halves of a head against each other: cos and sin have half elements.
   void (*rope)(float* head, const float* cos, const float* sin, std::size_t half);

@@ -166,7 +166,7 @@ class BitLinear:
         """
 
 class Geometry:
-    """The sizes of a decoder, in elements."""
+    """The sizes of a decoder, in elements; activation is "relu2" or "silu"."""
 
     def __init__(
         self,
@@ -178,6 +178,8 @@ class Geometry:
         kv_heads: int,
         head_dim: int,
         rms_norm_eps: float,
+        activation: str,
+        sub_norms: bool,
     ) -> None: ...
 
 class Weights:

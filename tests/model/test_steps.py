@@ -12,9 +12,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from small_models import KERNELS, TINY, distance, sized, tokens
+from small_models import KERNELS, TINY, Changed, distance, sized, tokens
 from trine.checkpoint.checkpoint import Checkpoint
-from trine.kernels.reference import Decoder, Layer, accumulate, attention, relu2, rms_norm, rope
+from trine.kernels.reference import (
+    ACTIVATIONS,
+    Decoder,
+    Layer,
+    accumulate,
+    attention,
+    rms_norm,
+    rope,
+)
 from trine.model import Engine, Run, Session
 from trine.ternary import absmax_int8
 from trine.ternary.tiles import LAYOUTS
@@ -91,7 +99,8 @@ class Checker:
         x = after
         normed = self.normed(taps, layer, "post_attention_layernorm", number, x)
         inner = taps.values["gate_up_proj", number]
-        expected = relu2(layer.linear("gate_proj", normed)) * layer.linear("up_proj", normed)
+        activate = ACTIVATIONS[self.config.activation]
+        expected = activate(layer.linear("gate_proj", normed)) * layer.linear("up_proj", normed)
         assert distance(inner, expected) < CLOSE
         normed = self.normed(taps, layer, "ffn_sub_norm", number, inner)
         after = taps.values["down_proj", number]
@@ -101,7 +110,7 @@ class Checker:
     def normed(self, taps: Taps, layer: Layer, name: str, number: int, x: Floats) -> Floats:
         """The engine's norm of x, checked, with its scales and where its codes may differ."""
         ours = taps.values[name, number]
-        expected = rms_norm(x, layer.norms[name], self.config.rms_norm_eps)
+        expected = layer.norm(name, x, self.config.rms_norm_eps)
         assert distance(ours, expected) < CLOSE
         codes, scales = absmax_int8(ours)
         assert np.array_equal(taps.scales[name, number], scales[:, 0])
@@ -173,6 +182,14 @@ def test_odd_geometries(kernel: str, sizes: dict[str, int]) -> None:
     checkpoint = sized(layers=2, vocab_size=1024, **sizes)
     for body in LAYOUTS:
         check_session(checkpoint, PASSES, kernel=kernel, body=body, cache="float32", threads=3)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_llama_style_model(kernel: str) -> None:
+    config = dataclasses.replace(TINY.config, activation="silu", sub_norms=False)
+    check_session(
+        Changed(config), PASSES, kernel=kernel, body="two_bit", cache="float32", threads=2
+    )
 
 
 def test_a_wrong_weight_is_seen() -> None:

@@ -244,9 +244,11 @@ void check_elements(std::size_t n) {
   ours.dequantise_add(sums.data(), n, 0.02f, 31.0f, a.data());
   theirs.dequantise_add(sums.data(), n, 0.02f, 31.0f, b.data());
   expect(a == b, "dequantise_add", n);
-  ours.dequantise_gate(sums.data(), up.data(), n, 0.02f, 0.03f, 31.0f, a.data());
-  theirs.dequantise_gate(sums.data(), up.data(), n, 0.02f, 0.03f, 31.0f, b.data());
-  expect(a == b, "dequantise_gate", n);
+  for (int activation = 0; activation < kActivations; ++activation) {
+    ours.dequantise_gate[activation](sums.data(), up.data(), n, 0.02f, 0.03f, 31.0f, a.data());
+    theirs.dequantise_gate[activation](sums.data(), up.data(), n, 0.02f, 0.03f, 31.0f, b.data());
+    expect(a == b, "dequantise_gate", activation, n);
+  }
 
   std::vector<float> head = floats(2 * n), other = head;
   ours.rope(head.data(), x.data(), weight.data(), n);

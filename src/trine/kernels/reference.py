@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trine.checkpoint.checkpoint import Checkpoint
-from trine.checkpoint.config import LINEARS, NORMS, ModelConfig
+from trine.checkpoint.config import LINEARS, ModelConfig
 from trine.checkpoint.tensors import layer_tensor
 from trine.ternary import absmax_int8, unpack_hf
 
@@ -55,6 +55,17 @@ def relu2(x: Floats) -> Floats:
     return result
 
 
+def silu(x: Floats) -> Floats:
+    """SiLU, x / (1 + e^-x), by way of e^-|x|, which does not overflow."""
+    small = np.exp(-np.abs(x))
+    result: Floats = x * np.where(x < 0, small, np.float32(1)) / (1 + small)
+    return result
+
+
+# What the gate goes through, by `ModelConfig.activation`.
+ACTIVATIONS = {"relu2": relu2, "silu": silu}
+
+
 def rope_tables(positions: int, head_dim: int, theta: float) -> tuple[Floats, Floats]:
     """Cosines and sines [positions, D / 2] of the rotary embedding's angles, in float32."""
     exponent = np.arange(0, head_dim, 2, dtype=np.float32) / np.float32(head_dim)
@@ -92,7 +103,10 @@ def attention(query: Floats, key: Floats, value: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One decoder layer's weights: trits and scale by linear name, norm weights by norm name."""
+    """One decoder layer's weights: trits and scale by linear name, norm weights by norm name.
+
+    A Llama-style layer has no `attn_sub_norm` and no `ffn_sub_norm`.
+    """
 
     trits: Mapping[str, Codes]
     scales: Mapping[str, np.float32]
@@ -101,6 +115,10 @@ class Layer:
     def linear(self, name: str, x: Floats) -> Floats:
         """BitLinear `name` of x [T, K]."""
         return bitlinear(x, self.trits[name], self.scales[name])
+
+    def norm(self, name: str, x: Floats, eps: float) -> Floats:
+        """RMSNorm `name` of x [T, K]; x itself where the layer has no such norm."""
+        return rms_norm(x, self.norms[name], eps) if name in self.norms else x
 
 
 @dataclass(slots=True)
@@ -146,7 +164,7 @@ class Decoder:
         self, layer: Layer, number: int, x: Floats, positions: NDArray[np.int64], cache: KVCache
     ) -> Floats:
         config, eps = self.config, self.config.rms_norm_eps
-        x = rms_norm(x, layer.norms["input_layernorm"], eps)
+        x = layer.norm("input_layernorm", x, eps)
         query, key, value = (
             layer.linear(name, x).reshape(len(x), -1, config.head_dim).swapaxes(0, 1)
             for name in ("q_proj", "k_proj", "v_proj")
@@ -154,14 +172,15 @@ class Decoder:
         query = rope(query, positions, config.rope_theta)
         key = rope(key, positions, config.rope_theta)
         key, value = cache.update(number, key, value)
-        mixed = rms_norm(attention(query, key, value), layer.norms["attn_sub_norm"], eps)
+        mixed = layer.norm("attn_sub_norm", attention(query, key, value), eps)
         return layer.linear("o_proj", mixed)
 
     def _mlp(self, layer: Layer, x: Floats) -> Floats:
         eps = self.config.rms_norm_eps
-        x = rms_norm(x, layer.norms["post_attention_layernorm"], eps)
-        inner = relu2(layer.linear("gate_proj", x)) * layer.linear("up_proj", x)
-        return layer.linear("down_proj", rms_norm(inner, layer.norms["ffn_sub_norm"], eps))
+        x = layer.norm("post_attention_layernorm", x, eps)
+        gate = ACTIVATIONS[self.config.activation](layer.linear("gate_proj", x))
+        inner = gate * layer.linear("up_proj", x)
+        return layer.linear("down_proj", layer.norm("ffn_sub_norm", inner, eps))
 
 
 def _layer(checkpoint: Checkpoint, number: int) -> Layer:
@@ -170,6 +189,7 @@ def _layer(checkpoint: Checkpoint, number: int) -> Layer:
         trits={name: unpack_hf(weight.packed) for name, weight in weights.items()},
         scales={name: weight.scale for name, weight in weights.items()},
         norms={
-            name: checkpoint.dense(layer_tensor(number, name)).astype(np.float32) for name in NORMS
+            name: checkpoint.dense(layer_tensor(number, name)).astype(np.float32)
+            for name in checkpoint.config.norms
         },
     )

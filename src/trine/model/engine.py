@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from trine import _native
 from trine.checkpoint.checkpoint import Checkpoint
-from trine.checkpoint.config import LINEARS, NORMS, ModelConfig
+from trine.checkpoint.config import LINEARS, ModelConfig
 from trine.checkpoint.tensors import EMBEDDING, FINAL_NORM, LM_HEAD, layer_tensor
 from trine.errors import CheckpointError, OutOfMemory, UsageError
 from trine.kernels.native import pool as make_pool
@@ -188,6 +188,8 @@ def _geometry(config: ModelConfig, layers: int) -> _native.Geometry:
         kv_heads=config.kv_heads,
         head_dim=config.head_dim,
         rms_norm_eps=config.rms_norm_eps,
+        activation=config.activation,
+        sub_norms=config.sub_norms,
     )
 
 
@@ -200,6 +202,6 @@ def _pack_layer(
         packed = np.ascontiguousarray(ternary.packed)
         if not weights.set_linear(layer, linear, packed, float(ternary.scale), pool):
             raise CheckpointError(f"{name}: packed ternary weights contain the illegal code 0b11")
-    for norm in NORMS:
+    for norm in checkpoint.config.norms:
         weight = checkpoint.dense(layer_tensor(layer, norm)).astype(np.float32)
         weights.set_norm(layer, norm, weight)

@@ -10,6 +10,7 @@ from trine.model import Engine
 from trine.profiling.native_check import check_engine
 from trine.profiling.profile import NumericCheck
 from trine.ternary.tiles import LAYOUTS
+from wrong_weights import one_trit
 
 IDS = tokens(37).tolist()
 STEPS = (
@@ -54,14 +55,6 @@ def test_an_int8_cache_and_a_screened_head_pass_too() -> None:
 
 def test_without_decode_only_the_prefill_is_checked() -> None:
     assert {c.stage for c in check_engine(TINY, engine_of(), IDS, decode=False)} == {"prefill"}
-
-
-def one_trit(name: str) -> np.ndarray:
-    """A packed matrix with one trit replaced by another."""
-    packed = TINY.ternary(name).packed.copy()
-    # Codes 00, 01, 10 are -1, 0, 1: the lowest code of the byte becomes its neighbour.
-    packed[3, 5] ^= 1 if packed[3, 5] & 3 != 2 else 3
-    return packed
 
 
 @pytest.mark.parametrize(

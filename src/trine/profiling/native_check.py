@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trine.checkpoint.checkpoint import Checkpoint
-from trine.checkpoint.config import LINEARS, NORMS, ModelConfig
+from trine.checkpoint.config import LINEARS, ModelConfig
 from trine.checkpoint.tensors import EMBEDDING, FINAL_NORM, LM_HEAD, layer_tensor
 from trine.kernels import reference
 from trine.kernels.reference import Floats, Layer
@@ -32,9 +32,9 @@ from trine.profiling.profile import NumericCheck, Stage
 from trine.ternary import absmax_int8, unpack_hf
 from trine.ternary.tiles import TILE_ROWS
 
-# A gated product is g^2 u, four roundings of float32 (6e-8 each) and the doubling of g's: where an
-# element is further off, one of its two sums is another integer.
-GATED = 2e-6
+# A gated product g^2 u takes four roundings of float32 (6e-8 each) and doubles g's: where an
+# element is further off, one of its two sums is another integer. An exponential is less exact.
+GATED = {"relu2": 2e-6, "silu": 1e-5}
 # Rounding of a float32 result, relative; a sum is recovered where this stays below a quarter unit.
 _ROUNDING = 2.0**-22
 
@@ -148,7 +148,8 @@ def _layer(checkpoint: Checkpoint, number: int) -> Layer:
         trits={name: unpack_hf(weight.packed) for name, weight in weights.items()},
         scales={name: weight.scale for name, weight in weights.items()},
         norms={
-            name: checkpoint.dense(layer_tensor(number, name)).astype(np.float32) for name in NORMS
+            name: checkpoint.dense(layer_tensor(number, name)).astype(np.float32)
+            for name in checkpoint.config.norms
         },
     )
 
@@ -229,7 +230,7 @@ class _Judge:
     def norm(self, step: str, x: Floats) -> Generator[NumericCheck, None, Floats]:
         """The norm, its scales (equal) and the codes that follow from it; returns the result."""
         given = self.result(step)
-        expected = reference.rms_norm(x, self.layer.norms[step], self.config.rms_norm_eps)
+        expected = self.layer.norm(step, x, self.config.rms_norm_eps)
         codes, scales = absmax_int8(given)
         theirs, their_scales = absmax_int8(expected)
         at_ties, wrong = unlike(codes, theirs, expected * their_scales)
@@ -276,11 +277,14 @@ class _Judge:
         return numeric_check.check(found, self.seen.stage, self.number, self.config, FLOAT32)
 
     def gated(self, step: str, x: Floats) -> NumericCheck:
-        """relu(gate)^2 up: two sums meet in one number, so that each element tells of both."""
+        """Activated gate times up: two sums meet in one number, so each element tells of both."""
         given = self.result(step)
         gate, up = (np.multiply(*self._sums(name, x)) for name in ("gate_proj", "up_proj"))
-        expected = np.square(np.maximum(gate, 0)) * up
-        wrong = int(np.count_nonzero(np.abs(given - expected) > GATED * np.abs(expected)))
+        activation = self.config.activation
+        expected = reference.ACTIVATIONS[activation](gate) * up
+        wrong = int(
+            np.count_nonzero(np.abs(given - expected) > GATED[activation] * np.abs(expected))
+        )
         found = Call(step, "bitlinear", self.seen.at, (x,), given)
         return self._verdict(found, row_error(given, expected.astype(np.float32)), wrong)
 

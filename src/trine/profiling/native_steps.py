@@ -69,6 +69,7 @@ DEFINITIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 
+_SUB_NORMS = ("attn_sub_norm", "ffn_sub_norm")
 _ATTENTION = ("qkv_proj", "rope", "attention", "attn_sub_norm", "o_proj")
 _MLP = ("gate_up_proj", "ffn_sub_norm", "down_proj")
 _KINDS: Mapping[str, Kind] = MappingProxyType(
@@ -87,7 +88,6 @@ _TYPES = MappingProxyType(
         "rope": "RoPE + KV store",
         "attention": "online softmax",
         "o_proj": "BitLinear + residual",
-        "gate_up_proj": "BitLinear gate, up + relu² · up",
         "down_proj": "BitLinear + residual",
         "norm": "RMSNorm",
         "sampling": "argmax",
@@ -157,6 +157,10 @@ class Steps:
         """What a step computes, in signs of the field."""
         if step == "lm_head":
             return f"{self._engine.head.kind} ({self._engine.head.dtype})"
+        if step == "gate_up_proj":
+            return f"BitLinear gate, up + {self._engine.config.activation}(gate) · up"
+        if step in _SUB_NORMS and not self._engine.config.sub_norms:
+            return "int8"
         return _TYPES.get(step, "RMSNorm + int8")
 
     def records(self, pass_: Pass, index: int, spans: Sequence[Span]) -> Iterator[Record]:
@@ -234,6 +238,8 @@ class Steps:
             n = tokens * width
             passing = 0 if step == "norm" else 2 * n * 4
             cost = Cost(4 * n, width * 4, n * (4 + codes), passing)
+            if step in _SUB_NORMS and not c.sub_norms:
+                cost = Cost(0, 0, n * (4 + codes))
             return _Work([[tokens, width]], [[tokens, width]], cost)
         return self._product(step, tokens)
 

@@ -46,4 +46,5 @@ NB_MODULE(_native, module) {
 
   trine::bind_kernels(module);
   trine::bind_engine(module);
+  trine::bind_linear(module);
 }

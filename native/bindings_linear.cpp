@@ -1,0 +1,127 @@
+// Python's view of one BitLinear at a time: what the PyTorch operator calls.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+#include <stdexcept>
+#include <vector>
+
+#include "bindings.h"
+#include "dispatch.h"
+#include "multiply.h"
+#include "tiles.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace trine {
+namespace {
+
+template <class T, int kDims>
+using In = nb::ndarray<const T, nb::ndim<kDims>, nb::c_contig, nb::device::cpu>;
+using Out = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+void check(bool holds, const char* what) {
+  if (!holds) throw std::invalid_argument(what);
+}
+
+// Products of any size on one pool. The memory that they need is kept between calls: a decoded
+// token makes hundreds of them. One product at a time: further callers wait.
+class BitLinear {
+ public:
+  BitLinear(const std::string& isa, Pool& pool) : ops_(ops_of(isa)), pool_(pool) {
+    for (int worker = 0; worker < pool.threads(); ++worker) scratch_.emplace_back(ops_);
+  }
+
+  void run(const std::string& code_name, In<std::uint8_t, 3> tiles, In<std::int32_t, 1> row_sums,
+           float weight_scale, In<float, 2> x, Out out) {
+    check(code_name == "two_bit" || code_name == "base3", "the layout must be two_bit or base3");
+    const Code code = code_name == "base3" ? kBase3 : kTwoBit;
+    const TernaryMatrix matrix{code, x.shape(1), tiles.shape(0), tiles.data(), row_sums.data()};
+    const std::size_t rows = out.shape(1);
+    check(matrix.k > 0 && rows > 0, "K and N must be positive");
+    check(matrix.k <= kMaxK, "K is larger than the kernels' sums allow");
+    check(tiles.shape(2) == kLineBytes && tiles.shape(1) == matrix.lines(),
+          "the packed matrix is of another K than the activations");
+    check(tiles.shape(0) == (rows + kTileRows - 1) / kTileRows,
+          "the packed matrix is of another N");
+    check(row_sums.shape(0) == matrix.tiles * kTileRows,
+          "there must be one row sum for each row of the tiles");
+    check(out.shape(0) == x.shape(0), "out must have a row for each token");
+
+    const nb::gil_scoped_release no_gil;
+    const std::lock_guard<std::mutex> lock(one_product_);
+    for (std::size_t first = 0; first < x.shape(0); first += kTokens) {
+      multiply(matrix, weight_scale, x.data() + first * matrix.k,
+               std::min(kTokens, x.shape(0) - first), rows, out.data() + first * rows);
+    }
+  }
+
+ private:
+  // Activations of more tokens at once would only cost memory.
+  static constexpr std::size_t kTokens = 512;
+
+  void multiply(const TernaryMatrix& matrix, float weight_scale, const float* x, std::size_t tokens,
+                std::size_t rows, float* out) {
+    grow(tokens, matrix.k);
+    quantised_.begin(matrix.code, tokens, matrix.k);
+    const std::size_t group =
+        quantised_.uses_gemm() ? static_cast<std::size_t>(ops_.ternary.gemm_tokens) : 1;
+    const Multiplication product(ops_, matrix, quantised_, pool_.threads());
+    const auto write = [&](const Block& block) {
+      const std::size_t row = block.first_tile * kTileRows;
+      const std::size_t n = std::min(block.tiles * kTileRows, rows - row);
+      for (std::size_t t = 0; t < block.tokens; ++t) {
+        const std::size_t token = block.first_token + t;
+        ops_.decoder.dequantise(block.sums + t * block.stride, n, weight_scale,
+                                quantised_.scales()[token], out + token * rows + row);
+      }
+    };
+    Items groups;
+    Items products;
+    pool_.run([&](int worker) {
+      for (std::size_t g = groups.take(); g * group < tokens; g = groups.take()) {
+        for (std::size_t t = g * group; t < std::min(tokens, (g + 1) * group); ++t) {
+          *quantised_.scale(t) =
+              ops_.decoder.quantise(x + t * matrix.k, matrix.k, quantised_.codes(t));
+          quantised_.finish(t);
+        }
+        if (quantised_.uses_gemm()) quantised_.arrange(g);
+      }
+      pool_.barrier();
+      product.work(products, scratch_[static_cast<std::size_t>(worker)], write);
+    });
+  }
+
+  void grow(std::size_t tokens, std::size_t k) {
+    if (tokens <= tokens_ && k <= k_) return;
+    tokens = std::max(tokens, tokens_);
+    k = std::max(k, k_);
+    tokens_ = k_ = 0;  // nothing is left half grown when memory runs out
+    quantised_ = QuantisedTokens(ops_, tokens, k);
+    tokens_ = tokens;
+    k_ = k;
+  }
+
+  const Ops& ops_;
+  Pool& pool_;
+  std::vector<Scratch> scratch_;
+  std::mutex one_product_;
+  std::size_t tokens_ = 1;
+  std::size_t k_ = 1;
+  QuantisedTokens quantised_{ops_, 1, 1};
+};
+
+}  // namespace
+
+void bind_linear(nb::module_& module) {
+  nb::class_<BitLinear>(module, "BitLinear")
+      .def(nb::init<const std::string&, Pool&>(), "isa"_a, "pool"_a, nb::keep_alive<1, 3>())
+      .def("run", &BitLinear::run, "code"_a, "tiles"_a, "row_sums"_a, "weight_scale"_a, "x"_a,
+           "out"_a.noconvert());
+}
+
+}  // namespace trine

@@ -1,0 +1,131 @@
+"""The native products as PyTorch operators: `trine::bitlinear`, `trine::lm_head`.
+
+Registered with `torch.library`, so that torch.compile, FlopCounterMode and torch.profiler see each
+as one operator. They compute in float32 whatever the activations' dtype and give that dtype back.
+There is no gradient: PyTorch says so when one is asked for.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import itertools
+from math import prod
+from typing import Any
+from weakref import WeakValueDictionary
+
+from torch.utils.flop_counter import register_flop_formula
+
+import torch
+from trine import _native
+from trine.kernels.native import pool
+from trine.kernels.registry import choose
+from trine.model.heads import FloatHead, Int8Head
+
+
+class Int8Rows:
+    """An int8 copy of an lm_head's rows, outside PyTorch's memory; `handle` names it to the op."""
+
+    def __init__(self, weight: torch.Tensor, threads: int) -> None:
+        self.head = Int8Head(choose(), shared_pool(threads), as_numpy(weight))
+        self.handle = next(_handles)
+        _int8_rows[self.handle] = self
+
+
+_handles = itertools.count()
+# An operator takes tensors and numbers only. The entry goes with its owner, an `LMHead`.
+_int8_rows: WeakValueDictionary[int, Int8Rows] = WeakValueDictionary()
+
+
+@functools.cache
+def shared_pool(threads: int) -> _native.Pool:
+    """The one pool of so many threads: idle workers sleep, and products wait for each other."""
+    return pool(threads)
+
+
+@functools.cache
+def _products(threads: int) -> _native.BitLinear:
+    return _native.BitLinear(choose(), shared_pool(threads))
+
+
+def as_numpy(weight: torch.Tensor) -> Any:
+    """The tensor's own memory as an array; bfloat16 as `ml_dtypes.bfloat16`."""
+    weight = weight.detach()
+    if weight.dtype is not torch.bfloat16:
+        return weight.numpy()
+    import ml_dtypes
+
+    return weight.view(torch.uint16).numpy().view(ml_dtypes.bfloat16)
+
+
+# Threads are joined while the interpreter still runs.
+atexit.register(shared_pool.cache_clear)
+atexit.register(_products.cache_clear)
+
+
+@torch.library.custom_op("trine::bitlinear", mutates_args=(), device_types="cpu")
+def bitlinear(
+    x: torch.Tensor,
+    tiles: torch.Tensor,
+    row_sums: torch.Tensor,
+    weight_scale: torch.Tensor,
+    features: int,
+    code: str,
+    threads: int,
+) -> torch.Tensor:
+    """Y [..., features] = (sum q t) * weight_scale / s with q, s = absmax int8 of each row of x.
+
+    x [..., K] of a float dtype; tiles uint8 and row_sums int32 of a `trine.ternary.tiles` layout
+    `code`; weight_scale float32 [1]. Exact int32 sums, equal to `kernels.reference.bitlinear` up to
+    the rounding of the last two steps. Raises ValueError for tensors that do not fit each other.
+    """
+    states = _rows(x)
+    out = torch.empty((states.shape[0], features), dtype=torch.float32)
+    _products(threads).run(
+        code, tiles.numpy(), row_sums.numpy(), weight_scale.item(), states.numpy(), out.numpy()
+    )
+    return out.to(x.dtype).view(*x.shape[:-1], features)
+
+
+@bitlinear.register_fake
+def _(
+    x: torch.Tensor,
+    tiles: torch.Tensor,
+    row_sums: torch.Tensor,
+    weight_scale: torch.Tensor,
+    features: int,
+    code: str,
+    threads: int,
+) -> torch.Tensor:
+    return x.new_empty((*x.shape[:-1], features))
+
+
+@torch.library.custom_op("trine::lm_head", mutates_args=(), device_types="cpu")
+def lm_head(
+    x: torch.Tensor, weight: torch.Tensor | None, handle: int, vocabulary: int, threads: int
+) -> torch.Tensor:
+    """Logits [..., vocabulary] of x [..., H]: over the float rows `weight`, else int8 rows."""
+    states = _rows(x).numpy()
+    if weight is None:
+        logits = _int8_rows[handle].head.logits(states)
+    else:
+        logits = FloatHead(choose(), shared_pool(threads), as_numpy(weight)).logits(states)
+    return torch.from_numpy(logits).to(x.dtype).view(*x.shape[:-1], vocabulary)
+
+
+@lm_head.register_fake
+def _(
+    x: torch.Tensor, weight: torch.Tensor | None, handle: int, vocabulary: int, threads: int
+) -> torch.Tensor:
+    return x.new_empty((*x.shape[:-1], vocabulary))
+
+
+@register_flop_formula([torch.ops.trine.bitlinear, torch.ops.trine.lm_head])
+def _flops(x: torch.Size, *_: Any, out_shape: torch.Size, **__: Any) -> int:
+    """2 N K a token, as for a dense product of the same shape."""
+    return 2 * prod(x) * out_shape[-1]
+
+
+def _rows(x: torch.Tensor) -> torch.Tensor:
+    """Float32 [T, K] of x [..., K], contiguous."""
+    return x.detach().reshape(-1, x.shape[-1]).to(torch.float32).contiguous()

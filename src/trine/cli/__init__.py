@@ -18,7 +18,7 @@ from trine.cli import (
     generate,
     hw,
     info,
-    inspect,
+    inspection,
     perplexity,
     profile,
     report,
@@ -26,7 +26,7 @@ from trine.cli import (
 )
 from trine.errors import TrineError
 
-VERBS = (generate, chat, perplexity, profile, bench, report, train, convert, inspect, info)
+VERBS = (generate, chat, perplexity, profile, bench, report, train, convert, inspection, info)
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 130

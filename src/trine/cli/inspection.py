@@ -15,6 +15,8 @@ from trine.checkpoint.inspection import Inspection, Tensor, inspect
 from trine.cli.progress import Bar
 
 NAME = "inspect"
+# Of a table that goes into a file or a pipe: long enough for every tensor's name.
+_WIDTH = 130
 
 
 def command(
@@ -41,12 +43,14 @@ def _problems(found: Inspection) -> list[str]:
 
 def _print(found: Inspection) -> None:
     console = Console(soft_wrap=True)
+    if not console.is_terminal:
+        console = Console(soft_wrap=True, width=_WIDTH)
     for key, value in found.facts.items():
         console.print(f"{key}: {escape(str(value))}", highlight=False)
     table = Table(title=escape(f"{found.source}: {len(found.tensors)} tensors"))
     for name in ("tensor", "type"):
         table.add_column(name)
-    for name in ("shape", "MB", "scale", "-1 / 0 / +1 %"):
+    for name in ("shape", "MB", "scale", "-1/0/+1 %"):
         table.add_column(name, justify="right")
     for tensor in found.tensors:
         table.add_row(*_row(tensor))
@@ -69,5 +73,5 @@ def _row(tensor: Tensor) -> tuple[str, ...]:
         "" if trits is None else f"{trits.scale:.6g}",
         ""
         if trits is None
-        else " / ".join(f"{100 * share:.1f}" for share in (trits.minus, trits.zero, trits.plus)),
+        else "/".join(f"{100 * share:.1f}" for share in (trits.minus, trits.zero, trits.plus)),
     )

@@ -10,21 +10,23 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from trine.cli import hw_design
+from trine.cli.hw_options import BeatBits, Code, Engines, Json
+
 NAME = "hw"
 
 app = typer.Typer(
     help="The BitLinear operator in hardware: simulate it, make its data, size it.",
     no_args_is_help=True,
 )
+app.command("synth")(hw_design.synth_command)
+app.command("explore")(hw_design.explore_command)
+app.command("predict")(hw_design.predict_command)
 
 Model = Annotated[str, typer.Argument(help="model: synthetic:2b-4t, a directory, a hub id")]
 LayerOption = Annotated[int, typer.Option(min=0, help="decoder layer")]
 LinearOption = Annotated[str, typer.Option(help="q_proj, k_proj, v_proj, o_proj, gate_proj, ...")]
 Tokens = Annotated[int, typer.Option(min=1, help="activation vectors (one a token)")]
-Engines = Annotated[int, typer.Option(help="engines, one per AXI port (1-4)")]
-Code = Annotated[int, typer.Option(help="trit code: 2 (two bits) or 3 (base 3)")]
-BeatBits = Annotated[int, typer.Option(help="bits of an AXI beat: 32, 64, 128")]
-Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
 
 
 @app.command("simulate")
@@ -147,29 +149,6 @@ def vectors_command(
             accumulators=vectors.accumulators,
         )
     print(f"{out}: trits {vectors.trits.shape}, activations {vectors.activations.shape}")
-    return 0
-
-
-@app.command("synth")
-def synth_command(
-    top: Annotated[str, typer.Option(help="tdpu_gemv, tdpu_core or tdpu_top")] = "tdpu_gemv",
-    engines: Engines = 4,
-    batch: Annotated[int, typer.Option(help="activation vectors a weight pass (1-16)")] = 1,
-    code: Code = 3,
-    beat_bits: BeatBits = 64,
-    json: Json = False,
-) -> int:
-    """Synthesise for xc7 with Yosys and count cells (no place-and-route, no clock rate)."""
-    from trine.hw.sources import Unit
-    from trine.hw.synth import synthesise
-
-    area = synthesise(top, Unit(engines, batch, code, beat_bits))
-    if json:
-        print(json_module.dumps(dataclasses.asdict(area) | area.shares(), indent=2))
-        return 0
-    print(f"{top}: {area.unit}")
-    for name, share in area.shares().items():
-        print(f"  {name:18} {share['used']:>7} of {share['of']:>7} ({share['percent']:.1f} %)")
     return 0
 
 

@@ -1,7 +1,7 @@
 """The design space: area composed from blocks, tokens a second from the memory model.
 
-A unit is `engines` engines and read ports, one activation store, and what is left of `tdpu_top`
-when those are taken out. Each distinct block is synthesised once. What a synthesis of the whole
+A unit is `engines` engines, one activation store, and what is left of `tdpu_top` when those are
+taken out (read ports among it: only the first fetches descriptors, so they are not alike). Each distinct block is synthesised once. What a synthesis of the whole
 would trim across the blocks' edges is missing: `compare` shows how much that is.
 """
 
@@ -17,7 +17,7 @@ from trine.hw.synth import PART, Area, synthesise
 from trine.hw.traffic import PEAK_GBS, Streams
 from trine.ternary.tdpu import Layout
 
-_BLOCKS = ("tdpu_engine", "tdpu_act_store", "tdpu_axi_read")
+_BLOCKS = ("tdpu_engine", "tdpu_act_store")
 NOMINAL_SHARE = 0.75
 
 Progress = Callable[[str, int, int], None]
@@ -66,13 +66,15 @@ class Composition:
 
 def blocks(unit: Unit) -> list[tuple[int, Area]]:
     """How often each block occurs in `unit`, and its area."""
-    beat = {"BEAT_W": unit.beat_bits}
-    shape = beat | {"CODE": unit.code, "BATCH": unit.batch, "K_MAX": unit.k_max}
-    depth = {"FIFO_DEPTH": unit.fifo_depth}
+    shape = {
+        "BEAT_W": unit.beat_bits,
+        "CODE": unit.code,
+        "BATCH": unit.batch,
+        "K_MAX": unit.k_max,
+    }
     return [
         (unit.engines, synthesise("tdpu_engine", unit, shape)),
         (1, synthesise("tdpu_act_store", unit, shape | {"ENGINES": unit.engines})),
-        (unit.engines, synthesise("tdpu_axi_read", unit, beat | depth)),
         (1, synthesise("tdpu_top", unit, unit.parameters(), without=_BLOCKS)),
     ]
 

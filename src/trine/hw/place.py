@@ -17,7 +17,7 @@ from pathlib import Path
 from trine.errors import MissingExtra, ToolError
 from trine.hw.build import cache_folder
 from trine.hw.sources import Unit, digest, files
-from trine.hw.yosys import read_command, run_yosys
+from trine.hw.yosys import read_commands, run_yosys
 
 DEVICE = "LFE5U-85F speed 8"
 _ECP5 = "synth_ecp5"
@@ -55,7 +55,7 @@ def place(top: str, unit: Unit) -> Placement:
         netlist, report = Path(name) / "net.json", Path(name) / "report.json"
         run_yosys(
             [
-                read_command(top, files(top), unit.parameters(top)),
+                *read_commands(top, files(top), unit.parameters(top)),
                 f"{_ECP5} -top {top} -json {netlist}",
             ]
         )

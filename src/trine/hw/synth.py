@@ -17,7 +17,7 @@ from pathlib import Path
 from trine.errors import ToolError
 from trine.hw.build import cache_folder
 from trine.hw.sources import Unit, digest, files
-from trine.hw.yosys import read_command, run_yosys
+from trine.hw.yosys import read_commands, run_yosys
 
 # The XC7Z020, data sheet DS190.
 PART = {"LUT": 53_200, "flip-flops": 106_400, "BRAM36": 140, "DSP": 220}
@@ -148,7 +148,7 @@ def _synthesise(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make = [
-            read_command(top, sources, parameters, without),
+            *read_commands(top, sources, parameters, without),
             f"{_XC7} -top {top}",
             f"tee -q -o {folder}/stat.json stat -json -tech xilinx",
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -19,6 +20,9 @@ for commands in json.load(sys.stdin):
     for command in commands:
         libyosys.run_pass(command, design)
 """
+
+
+_CONSTANT = re.compile(r"\b(?:parameter|localparam|genvar)\b[^=;\n]*?(\w+)\s*=")
 
 
 def run_yosys(*designs: list[str]) -> None:
@@ -37,15 +41,22 @@ def run_yosys(*designs: list[str]) -> None:
     )
     if done.returncode:
         lines = (done.stdout + done.stderr).splitlines()
-        told = next((line for line in lines if "rror" in line), f"exit code {done.returncode}")
+        told = next((line for line in lines if "ERROR" in line or "error:" in line), "no message")
         raise ToolError(f"yosys failed: {told}")
 
 
-def read_command(
+def read_commands(
     top: str, sources: list[Path], parameters: Mapping[str, int], without: tuple[str, ...] = ()
-) -> str:
-    """The command that elaborates `top`; modules named in `without` stay empty."""
+) -> list[str]:
+    """The commands that elaborate `top`; modules named in `without` stay empty."""
     words = ["read_slang", "--no-implicit-memories", "--top", top]
     words += [f"-G {name}={value}" for name, value in parameters.items()]
     words += [f"--blackboxed-module {name}" for name in without]
-    return " ".join([*words, *map(str, sources)])
+    commands = [" ".join([*words, *map(str, sources)])]
+    for source in sources:
+        if source.stem in without:
+            # An empty module has no parameters, but its instances still carry every constant of it.
+            names = set(_CONSTANT.findall(source.read_text()))
+            unset = " ".join(f"-unset {name}" for name in sorted(names))
+            commands.append(f"setparam {unset} t:{source.stem}")
+    return commands

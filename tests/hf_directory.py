@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import save_file
 
 from trine.checkpoint.checkpoint import Checkpoint
-from trine.checkpoint.config import LINEARS, NORMS
-from trine.checkpoint.tensors import EMBEDDING, FINAL_NORM, layer_tensor
+from trine.checkpoint.config import LINEARS
+from trine.checkpoint.tensors import EMBEDDING, FINAL_NORM, LM_HEAD, layer_tensor
 
 
 def write_directory(
-    source: Checkpoint, folder: Path, *, variant: str, layers: int = 2, shards: int = 1
+    source: Checkpoint,
+    folder: Path,
+    *,
+    variant: str,
+    layers: int = 2,
+    shards: int = 1,
+    dtype: type = np.float32,
+    document: dict[str, Any] | None = None,
 ) -> Path:
-    """`variant`: "master" (float32), "autobitlinear" (multiplies) or "bitlinear" (divides)."""
+    """`variant`: "master" (floats), "autobitlinear" (multiplies) or "bitlinear" (divides).
+
+    dtype: of the floats. document: config.json, when it is not that of a BitNet with tied weights.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     config = source.config
-    document = {
+    document = document or {
         "architectures": ["BitNetForCausalLM"],
         "model_type": "bitnet",
         "vocab_size": config.vocab_size,
@@ -34,14 +45,14 @@ def write_directory(
         "hidden_act": "relu2",
         "tie_word_embeddings": True,
     }
-    if variant != "master":
+    if variant != "master" or document["model_type"] == "llama":
         document["quantization_config"] = {
             "quant_method": "bitnet",
-            "linear_class": variant,
-            "quantization_mode": "offline",
+            "linear_class": "autobitlinear" if variant == "master" else variant,
+            "quantization_mode": "online" if variant == "master" else "offline",
         }
     (folder / "config.json").write_text(json.dumps(document), encoding="utf-8")
-    tensors = _tensors(source, variant, layers)
+    tensors = _tensors(source, variant, layers, dtype)
     if shards == 1:
         save_file(tensors, folder / "model.safetensors")
         return folder
@@ -56,15 +67,16 @@ def write_directory(
     return folder
 
 
-def _tensors(source: Checkpoint, variant: str, layers: int) -> dict[str, np.ndarray]:
+def _tensors(source: Checkpoint, variant: str, layers: int, dtype: type) -> dict[str, np.ndarray]:
     names = [EMBEDDING, FINAL_NORM]
-    names += [layer_tensor(layer, norm) for layer in range(layers) for norm in NORMS]
-    tensors = {name: source.dense(name).astype(np.float32) for name in names}
+    names += [] if source.config.tied_embeddings else [LM_HEAD]
+    names += [layer_tensor(layer, norm) for layer in range(layers) for norm in source.config.norms]
+    tensors = {name: source.dense(name).astype(dtype) for name in names}
     for layer in range(layers):
         for linear in LINEARS:
             name = layer_tensor(layer, linear)
             if variant == "master":
-                tensors[name] = source.master(name).astype(np.float32)
+                tensors[name] = source.master(name).astype(dtype)
                 continue
             weight = source.ternary(name)
             scale = weight.scale if variant == "autobitlinear" else 1 / weight.scale

@@ -83,3 +83,6 @@ class Checkpoint(ABC):
         The first use of a tensor does it too; called apart, it comes after every refusal that
         needs no weights. Raises CheckpointError for damaged files, ModelNotFound for a dead hub.
         """
+
+    def release(self) -> None:  # noqa: B027
+        """Let go of memory that tensors of a mapped file took by being read; they stay valid."""

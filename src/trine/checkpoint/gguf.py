@@ -96,6 +96,10 @@ class GGUFCheckpoint(Checkpoint):
             raise CheckpointError(f"{self.file.path}: {entry.name}: {error}") from None
         return TernaryWeight(packed, scale * self._output_scale(entry.name))
 
+    def release(self) -> None:
+        """Let the file's pages go."""
+        self.file.release()
+
     def _name(self, name: str) -> str:
         if name not in self.names:
             raise CheckpointError(f"{self.file.path}: there is no tensor {name}")

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trine.checkpoint.mapping import MappedFile
 from trine.errors import CheckpointError
 from trine.ternary.gguf import LAYOUTS
 
@@ -85,13 +86,8 @@ class GGUFFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            size = path.stat().st_size
-            # Copy-on-write: torch wants writable memory even to read from, and nothing is copied.
-            data = np.memmap(path, dtype=np.uint8, mode="c") if size else np.empty(0, np.uint8)
-        except OSError as error:
-            raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from None
-        self._data: NDArray[np.uint8] = data
+        self._mapping = MappedFile(path)
+        self._data = data = self._mapping.data
         cursor = _Cursor(path, data)
         if cursor.take(4).tobytes() != MAGIC:
             raise CheckpointError(f"{path} is no GGUF file: it does not begin with GGUF")
@@ -131,6 +127,10 @@ class GGUFFile:
                 f"{', '.join(known)}"
             )
         return self._data[entry.offset : entry.offset + entry.nbytes]
+
+    def release(self) -> None:
+        """Let go of the memory that tensors took by being read; they stay valid."""
+        self._mapping.release()
 
     def entry(self, name: str) -> TensorEntry:
         """The entry of a tensor; CheckpointError when the file has none of this name."""

@@ -62,6 +62,11 @@ class HFCheckpoint(Checkpoint):
         """Open the weights; CheckpointError for a tensor that is missing, unknown or misshapen."""
         self._files()
 
+    def release(self) -> None:
+        """Let the files' pages go."""
+        for file in set((self._opened or {}).values()):
+            file.release()
+
     def dense(self, name: str) -> NDArray[Any]:
         """The tensor as stored; the lm_head of a tied model is the embedding."""
         return self._tensor(EMBEDDING if name == LM_HEAD and self.config.tied_embeddings else name)

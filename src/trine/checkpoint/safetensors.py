@@ -19,6 +19,7 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
+from trine.checkpoint.mapping import MappedFile
 from trine.errors import CheckpointError
 
 DTYPES: Mapping[str, Any] = {
@@ -36,12 +37,8 @@ class SafetensorsFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            size = path.stat().st_size
-            # Copy-on-write: torch wants writable memory even to read from, and nothing is copied.
-            data = np.memmap(path, dtype=np.uint8, mode="c") if size else np.empty(0, np.uint8)
-        except OSError as error:
-            raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from None
+        self._mapping = MappedFile(path)
+        data, size = self._mapping.data, self._mapping.data.size
         if size < 8:
             raise CheckpointError(f"{path} is truncated: {size} bytes hold no safetensors header")
         (length,) = struct.unpack("<Q", data[:8].tobytes())
@@ -76,6 +73,10 @@ class SafetensorsFile:
             )
         view: NDArray[Any] = self._data[begin:end].view(DTYPES[dtype])
         return view.reshape(shape)
+
+    def release(self) -> None:
+        """Let go of the memory that tensors took by being read; they stay valid."""
+        self._mapping.release()
 
     def describe(self, name: str) -> tuple[str, tuple[int, ...], int]:
         """Dtype as the file names it, shape and bytes of a tensor of `names`."""

@@ -100,13 +100,15 @@ class Engine:
             weights = _native.Weights(_geometry(config, count), code)
             for layer in range(count):
                 _pack_layer(checkpoint, weights, layer, pool)
+                # Packed weights are a copy: the file's would be resident beside them.
+                checkpoint.release()
                 if progress is not None:
                     progress(layer + 1, count)
             final = checkpoint.dense(FINAL_NORM).astype(np.float32)
             weights.set_final_norm(final)
             embedding = checkpoint.dense(EMBEDDING)
             rows = embedding if config.tied_embeddings else checkpoint.dense(LM_HEAD)
-            return cls(
+            engine = cls(
                 config,
                 weights,
                 embedding,
@@ -117,6 +119,8 @@ class Engine:
                 head=head,
                 exact=exact,
             )
+            checkpoint.release()
+            return engine
         except ValueError as error:
             raise CheckpointError(f"{checkpoint.provenance.id}: {error}") from None
         except MemoryError:

@@ -38,8 +38,7 @@ class BitLinear {
 
   void run(const std::string& code_name, In<std::uint8_t, 3> tiles, In<std::int32_t, 1> row_sums,
            float weight_scale, In<float, 2> x, Out out) {
-    check(code_name == "two_bit" || code_name == "base3", "the layout must be two_bit or base3");
-    const Code code = code_name == "base3" ? kBase3 : kTwoBit;
+    const auto code = named<Code>(kCodeNames, code_name, "layout");
     const TernaryMatrix matrix{code, x.shape(1), tiles.shape(0), tiles.data(), row_sums.data()};
     const std::size_t rows = out.shape(1);
     check(matrix.k > 0 && rows > 0, "K and N must be positive");

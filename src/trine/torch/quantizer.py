@@ -41,7 +41,14 @@ def config(
     """
     require_head(lm_head)
     loaded = transformers.AutoConfig.from_pretrained(path, **kwargs)
-    original = getattr(loaded, "quantization_config", None) or _MASTER
+    original = getattr(loaded, "quantization_config", None)
+    if original is None and loaded.model_type == "bitnet":
+        original = _MASTER
+    if original is None:
+        raise UsageError(
+            f"{path} is a {loaded.model_type!r} model without a quantization_config; making it "
+            f"ternary would change it, so trine does that to 'bitnet' models only"
+        )
     if original.get("quant_method") != "bitnet":
         raise UsageError(
             f"{path} is quantised by {original.get('quant_method')!r}; trine runs 'bitnet' "

@@ -42,13 +42,12 @@ def shift_right(values: Ints, bits: ArrayLike) -> Ints:
 
 def bit_length(values: Ints) -> Ints:
     """Bits of |value|: 0 for 0, 1 for 1, 2 for 2 and 3, as a leading-one detector finds them."""
-    rest = np.abs(values)
-    length = np.zeros_like(rest)
-    for step in (32, 16, 8, 4, 2, 1):
-        large = rest >= (np.int64(1) << step)
-        length += large * np.int64(step)
-        rest = np.where(large, rest >> step, rest)
-    return length + (rest > 0)
+    size = np.abs(values)
+    # The exponent of a float64, which holds 53 bits exactly: what is longer is cut to them first.
+    long = size >> 53 > 0
+    exponents = np.frexp(np.where(long, size >> 11, size).astype(np.float64))[1]
+    lengths: Ints = exponents.astype(np.int64) + 11 * long
+    return lengths
 
 
 def narrow(values: Ints, bits: ArrayLike, width: int) -> Ints:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json as json_module
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from trine.cli import hw_design
 from trine.cli.hw_options import BeatBits, Code, Engines, Json
+
+if TYPE_CHECKING:
+    from trine.hw.sources import Unit
 
 NAME = "hw"
 
@@ -40,6 +43,9 @@ def simulate_command(
     beat_bits: BeatBits = 64,
     timing: Annotated[str, typer.Option(help="memory: ideal, random (stalls) or ddr3")] = "ddr3",
     clock: Annotated[float, typer.Option(help="assumed clock in MHz")] = 100.0,
+    cpu: Annotated[
+        bool, typer.Option("--cpu/--no-cpu", help="time the native kernel on this machine too")
+    ] = True,
     json: Json = False,
 ) -> int:
     """Run one BitLinear through the simulated RTL and compare every accumulator."""
@@ -67,10 +73,18 @@ def simulate_command(
     )
     say.print("trine: simulating (the first run builds the simulator)", highlight=False)
     report = simulate(vectors, unit, memory)
+    beside = None
+    if cpu:
+        from trine.hw.cpu import time_on_cpu
+        from trine.profiling.machine import describe, usable_cores
+
+        say.print("trine: the same product on this CPU", highlight=False)
+        beside = time_on_cpu(vectors, usable_cores(describe()))
     if json:
         figures = dataclasses.asdict(report) | {
             "beats_per_clock": report.beats_per_clock,
             "predicted_microseconds": report.microseconds,
+            "cpu": None if beside is None else dataclasses.asdict(beside),
         }
         print(json_module.dumps(figures, indent=2))
     else:
@@ -83,9 +97,29 @@ def simulate_command(
             f"  clocks: {report.clocks}, counted in RTL with {timing} memory (modelled)\n"
             f"  weight beats a clock inside the job: {report.beats_per_clock:.3f}\n"
             f"  predicted at an assumed {clock:g} MHz: {report.microseconds:.1f} us\n"
+            f"    {_clock_evidence(unit, clock)}\n"
             f"  simulated at {rate:.0f} k clocks a second"
         )
-    return 0 if report.differing == 0 and report.faults == 0 else 1
+        if beside is not None:
+            print(
+                f"  measured on this CPU: {beside.microseconds:.1f} us ({beside.least:.1f} to "
+                f"{beside.most:.1f}), kernel {beside.kernel}, {beside.threads} thread(s), base 3, "
+                f"weights from memory\n"
+                f"    its sums differing from the reference: {beside.differing}"
+            )
+    wrong = report.differing + report.faults + (beside.differing if beside is not None else 0)
+    return 1 if wrong else 0
+
+
+def _clock_evidence(unit: Unit, clock: float) -> str:
+    """What was measured for this unit before, or how to measure it: minutes, so not done here."""
+    from trine.hw.predict import known_evidence
+
+    evidence = known_evidence(unit)
+    if evidence is None:
+        return "no evidence for this clock yet: trine hw predict places the core on an ECP5"
+    said = "evidence" if evidence.holds(clock) else "evidence against it"
+    return f"{said}: {evidence.sentence(clock)}"
 
 
 @app.command("image")

@@ -14,9 +14,9 @@ from typing import Literal
 from trine.checkpoint.config import LINEARS, ModelConfig
 from trine.errors import UsageError
 from trine.hw.count import Shape, group_clocks
-from trine.hw.place import DEVICE, place
+from trine.hw.place import DEVICE, place, placed
 from trine.hw.sources import Unit
-from trine.hw.synth import synthesise
+from trine.hw.synth import synthesise, synthesised
 from trine.hw.traffic import PEAK_GBS
 
 # Matrices that take the same activations, in the order of a layer.
@@ -104,6 +104,14 @@ class Prediction:
             if term.operator == operator and term.kind == "counted":
                 return term.clocks.times(passes / term.count / self.clock_mhz)
         return None
+
+
+def known_evidence(unit: Unit) -> Evidence | None:
+    """The evidence if these sources were placed and timed before, else None; nothing is run."""
+    placement, area = placed("tdpu_core", unit), synthesised("tdpu_core", unit)
+    if placement is None or area is None or area.logic_ps is None:
+        return None
+    return Evidence(placement.fmax_mhz, area.logic_ps)
 
 
 def clock_evidence(unit: Unit, progress: Progress) -> Evidence:

@@ -131,13 +131,29 @@ def synthesise(
     """
     sources = files("tdpu_top" if parameters is not None else top)
     values = unit.parameters(top) if parameters is None else parameters
-    name = digest(sources, _XC7, top, repr(sorted(values.items())), *without)
-    kept = cache_folder() / f"area-{name[:24]}.json"
+    kept = _kept(top, sources, values, without)
     if not kept.is_file():
         kept.parent.mkdir(parents=True, exist_ok=True)
         part = kept.with_suffix(".part")
         part.write_text(json.dumps(_synthesise(top, sources, values, without)))
         part.replace(kept)
+    return _load(kept, top, unit)
+
+
+def synthesised(top: str, unit: Unit) -> Area | None:
+    """The area of a top if these sources were synthesised before, else None."""
+    kept = _kept(top, files(top), unit.parameters(top), ())
+    return _load(kept, top, unit) if kept.is_file() else None
+
+
+def _kept(
+    top: str, sources: list[Path], parameters: Mapping[str, int], without: tuple[str, ...]
+) -> Path:
+    name = digest(sources, _XC7, top, repr(sorted(parameters.items())), *without)
+    return cache_folder() / f"area-{name[:24]}.json"
+
+
+def _load(kept: Path, top: str, unit: Unit) -> Area:
     saved = json.loads(kept.read_text())
     return Area(top, unit, saved["cells"], saved["logic_ps"])
 

@@ -21,6 +21,7 @@ from trine.checkpoint.tensors import EMBEDDING, LM_HEAD
 from trine.kernels.native import pool
 from trine.model.engine import Engine, Run
 from trine.model.heads import FloatHead
+from trine.model.session import Session
 from trine.profiling.profile import Agreement, Distance
 
 Logits = NDArray[np.float32]
@@ -32,17 +33,25 @@ POSITIONS = 64
 
 @torch.no_grad()
 def end_to_end(
-    model: Any, engine: Engine, checkpoint: Checkpoint, ids: Sequence[int], *, decode: int
+    model: Any,
+    engine: Engine,
+    checkpoint: Checkpoint,
+    ids: Sequence[int],
+    *,
+    decode: int,
+    cache: str,
 ) -> Agreement:
-    """Compare at the last of the prompt's tokens and the `decode` that HF goes on with."""
+    """Compare at the last of the prompt's tokens and the `decode` that HF goes on with.
+
+    The engine in full precision (float32 KV cache, the lm_head's own rows), and as the run used it.
+    """
     hf_tokens, cached = _greedy(model, ids, decode)
     tokens = [*ids, *hf_tokens][: len(ids) + decode]
     first = max(0, len(tokens) - POSITIONS)
     reference = _prefill(model, tokens, 1.0)[first:]
     nudged = _prefill(model, tokens, NUDGE)[first:]
-    hidden = _hidden(engine, tokens)[first:]
     rows = checkpoint.dense(EMBEDDING if engine.config.tied_embeddings else LM_HEAD)
-    exact = FloatHead(engine.kernel, pool(engine.threads), rows).logits(hidden)
+    exact = FloatHead(engine.kernel, pool(engine.threads), rows)
     margins = _margins(reference)
     # Token by token there are logits after the prompt only.
     own = np.abs(reference - nudged).max(axis=1)
@@ -51,20 +60,20 @@ def end_to_end(
     # Where another logit gains and the best one loses, the lead shrinks by twice the change.
     decided = margins > 2 * own
 
-    def distance(name: Literal["native", "head", "cached", "nudged"], other: Logits) -> Distance:
+    def distance(name: Literal["native", "used", "cached", "nudged"], other: Logits) -> Distance:
         return compare(name, reference[-len(other) :], other, decided[-len(other) :])
 
     distances = [
-        distance("native", exact),
-        distance("head", engine.head.logits(hidden)),
+        distance("native", exact.logits(_hidden(engine, tokens, "float32")[first:])),
+        distance("used", engine.head.logits(_hidden(engine, tokens, cache)[first:])),
         distance("cached", cached),
         distance("nudged", nudged),
     ]
-    return Agreement(distances, hf_tokens, _native_greedy(engine, ids, decode))
+    return Agreement(distances, hf_tokens, _native_greedy(engine, exact, ids, decode))
 
 
 def compare(
-    name: Literal["native", "head", "cached", "nudged"],
+    name: Literal["native", "used", "cached", "nudged"],
     reference: Logits,
     other: Logits,
     decided: NDArray[np.bool_],
@@ -117,16 +126,21 @@ def _greedy(model: Any, ids: Sequence[int], decode: int) -> tuple[list[int], Log
     return found, np.stack(rows)
 
 
-def _native_greedy(engine: Engine, ids: Sequence[int], decode: int) -> list[int]:
-    session = engine.session(len(ids) + decode)
-    found = [int(session.prefill(list(ids)).argmax())]
-    for _ in range(decode):
-        found.append(int(session.decode(found[-1]).argmax()))
+def _native_greedy(engine: Engine, head: FloatHead, ids: Sequence[int], decode: int) -> list[int]:
+    session = engine.session(len(ids) + decode, "float32")
+    step, found = list(ids), []
+    for _ in range(decode + 1):
+        step = [int(head.logits(_continued(engine, session, step)[-1:])[0].argmax())]
+        found += step
     return found
 
 
-def _hidden(engine: Engine, tokens: Sequence[int]) -> Logits:
-    session = engine.session(len(tokens))
+def _hidden(engine: Engine, tokens: Sequence[int], cache: str) -> Logits:
+    return _continued(engine, engine.session(len(tokens), cache), tokens)
+
+
+def _continued(engine: Engine, session: Session, tokens: Sequence[int]) -> Logits:
+    """Hidden states [T, H] of tokens that continue a session."""
     ids = np.asarray(tokens, dtype=np.int64)
     parts = [ids[at : at + engine.max_rows] for at in range(0, len(ids), engine.max_rows)]
     return np.concatenate([engine.forward([Run(session, part)]) for part in parts])

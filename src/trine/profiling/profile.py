@@ -336,7 +336,7 @@ class Distance:
     `same_decided`.
     """
 
-    name: Literal["native", "head", "cached", "nudged"]
+    name: Literal["native", "used", "cached", "nudged"]
     deviation: float
     positions: int
     same: int
@@ -349,9 +349,10 @@ class Agreement:
     """The native engine end to end, beside what Hugging Face differs from itself.
 
     Every distance is from Hugging Face's own prefill of all the tokens, as the run's mode and
-    dtype compute it: "native" (exact head), "head" (the head in use), "cached" (Hugging Face token
-    by token), "nudged" (Hugging Face with its embedding times 1 + 1e-7). `hf_tokens` and
-    `native_tokens` are what each goes on with greedily.
+    dtype compute it: "native" (float32 KV cache, exact lm_head rows), "used" (cache and lm_head of
+    the run), "cached" (Hugging Face token by token), "nudged" (Hugging Face with its embedding
+    times 1 + 1e-7). `hf_tokens` and `native_tokens` are what it and
+    "native" go on with greedily.
     """
 
     distances: list[Distance]

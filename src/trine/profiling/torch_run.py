@@ -150,7 +150,12 @@ def run(
 def _comparison(model: Any, beside: NativeSession, checkpoint: Checkpoint, tokens: Tokens) -> Task:
     def compare() -> None:
         beside.agreement = end_to_end(
-            model, beside.engine, checkpoint, tokens.ids, decode=beside.settings.decode
+            model,
+            beside.engine,
+            checkpoint,
+            tokens.ids,
+            decode=beside.settings.decode,
+            cache=beside.settings.cache,
         )
 
     return "the comparison end to end", compare

@@ -7,7 +7,7 @@ from trine.profiling.profile import Agreement
 from trine.report import quantity as q
 from trine.report.content.appendix import check_summary, overhead_summary
 from trine.report.content.common import effect, pass_name, picture
-from trine.report.content.operators import operator_table
+from trine.report.content.operators import operator_table, remarks
 from trine.report.document import (
     Block,
     Bullets,
@@ -74,6 +74,7 @@ def blocks(facts: Facts, words: Words) -> list[Block]:
         result += [
             Heading(4, words("native.own", name=name), f"native-own-{found.stage}"),
             operator_table(native, words, found),
+            *remarks(words, found),
         ]
     return [*result, *_findings(native, words)]
 

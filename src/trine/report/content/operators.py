@@ -53,7 +53,7 @@ def blocks(facts: Facts, words: Words) -> list[Block]:
             result += [
                 Heading(3, heading, f"operators-{stage}"),
                 operator_table(facts, words, found),
-                *_remarks(words, found),
+                *remarks(words, found),
             ]
     return result
 
@@ -142,7 +142,7 @@ def _total(values: Sequence[float | None]) -> float | None:
     return sum(counted) if counted else None
 
 
-def _remarks(words: Words, found: StageTable) -> list[Block]:
+def remarks(words: Words, found: StageTable) -> list[Block]:
     """The largest gaps without a name, and every refused figure with its reason."""
     gaps = sorted((r for r in found.rows if r.kind == "unattributed"), key=_slowest)
     items = []

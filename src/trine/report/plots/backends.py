@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from trine.profiling.comparison import ComparedRow, ComparedStage
 from trine.report import quantity as q
@@ -24,6 +25,8 @@ def draw(words: Words, fonts: list[str], stages: Sequence[ComparedStage]) -> Plo
         axes = figure.subplots(len(stages), 1, squeeze=False, height_ratios=heights)[:, 0]
         for ax, stage in zip(axes, stages, strict=True):
             _panel(ax, words, stage)
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower right", frameon=False, ncols=2)
 
     return plot("backends", sum(heights) * _ROW_INCHES + 0.6 * len(stages), fonts, fill)
 
@@ -47,12 +50,14 @@ def _panel(ax: Axes, words: Words, stage: ComparedStage) -> None:
                 color=SOFT,
             )
     ax.set_xscale("log")
+    # Labels without powers: mathematics is switched off in plots (see `style`).
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.margins(x=0.12)
     ax.set_yticks(positions, [_label(words, row) for row in stage.rows])
     ax.set_ylim(len(stage.rows) - 0.4, -0.6)
     ax.set_xlabel(words("plot.ms_log"))
     ax.set_title(words(f"pass.{stage.stage}.measured"))
-    ax.legend(loc="lower right", frameon=False, fontsize=8, bbox_to_anchor=(1.0, 1.0), ncols=2)
     bare(ax, grid="x")
 
 

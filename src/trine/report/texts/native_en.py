@@ -21,8 +21,8 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "native.no_agreement": "Not compared with Hugging Face: PyTorch did not run beside it, or "
         "the run ended before.",
         "native.distance": "Against Hugging Face's prefill",
-        "native.distance.native": "native engine, exact lm_head rows",
-        "native.distance.head": "native engine, the lm_head in use",
+        "native.distance.native": "native engine, float32 KV cache and exact lm_head",
+        "native.distance.used": "native engine, KV cache and lm_head as in this run",
         "native.distance.cached": "Hugging Face, token by token",
         "native.distance.nudged": "Hugging Face, embedding × (1 + ulp)",
         "native.deviation": "Deviation of the logits",
@@ -32,7 +32,8 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "native.agreement.note": "Deviation: |a − b| / |b − mean(b)| over the vocabulary, median "
         "over the positions. Sure: the best logit leads by more than twice what Hugging Face "
         "differs from itself at that position. Of a screened lm_head only the rows it gives count.",
-        "native.tokens": "Greedy tokens of Hugging Face: {hf}; of the engine: {native}.",
+        "native.tokens": "Greedy tokens of Hugging Face: {hf}; of the engine (float32 KV cache, exact lm_head): "
+        "{native}.",
         "native.refused.title": "Speeds refused",
         "native.refused": "An output failed its numeric check, or was not checked: no ratio is "
         "given for its step, nor for the whole pass.",

@@ -19,8 +19,8 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "是否正确，由每个步骤在其自身输入上的检查来判定。",
         "native.no_agreement": "未与 Hugging Face 比较：PyTorch 没有一同运行，或运行提前结束。",
         "native.distance": "相对 Hugging Face 的 prefill",
-        "native.distance.native": "原生引擎，精确 lm_head",
-        "native.distance.head": "原生引擎，所用的 lm_head",
+        "native.distance.native": "原生引擎，float32 KV cache 与精确 lm_head",
+        "native.distance.used": "原生引擎，本次运行所用的 KV cache 与 lm_head",
         "native.distance.cached": "Hugging Face，逐 token",
         "native.distance.nudged": "Hugging Face，embedding × (1 + ulp)",
         "native.deviation": "logits 偏差",
@@ -30,7 +30,8 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "native.agreement.note": "偏差：词表上的 |a − b| / |b − mean(b)|，取各位置的中位数。"
         "有把握：最优 logit 的领先幅度超过该位置上 Hugging Face 自身差异的两倍。"
         "screened lm_head 只在它给出的行上比较。",
-        "native.tokens": "贪心解码的 token，Hugging Face：{hf}；引擎：{native}。",
+        "native.tokens": "贪心解码的 token，Hugging Face：{hf}；引擎（float32 KV cache、精确 lm_head）："
+        "{native}。",
         "native.refused.title": "速度不予给出",
         "native.refused": "有输出未通过数值检查，或未经检查：对应步骤以及整个前向均不给出比值。",
         "native.stage": "6.{number} {name}的算子并列",

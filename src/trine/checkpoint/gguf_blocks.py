@@ -30,7 +30,8 @@ def dequantise(kind: str, raw: Bytes, shape: tuple[int, ...], where: str) -> Flo
     out = np.empty((len(blocks), int(np.prod(shape)) // len(blocks)), np.float32)
     for start in range(0, len(blocks), _CHUNK):
         piece = out[start : start + _CHUNK]
-        make(blocks[start : start + _CHUNK], piece)
+        with np.errstate(invalid="ignore", over="ignore"):
+            make(blocks[start : start + _CHUNK], piece)
         if not np.isfinite(piece).all():
             raise CheckpointError(f"{where} has a block whose scale is no number")
     return out.reshape(shape)

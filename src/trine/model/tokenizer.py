@@ -49,7 +49,6 @@ class Tokenizer:
         if source.tokenizer_json is not None:
             library, decoder = _parse(source.tokenizer_json)
             special = _special_of(source.config)
-            _frame_as_configured(library, source.config, special)
         elif source.gguf is not None:
             library = tokenizer_of(source.gguf)
             decoder = json.loads(library.to_str())["decoder"]
@@ -174,24 +173,3 @@ def _special_of(config: Mapping[str, Any]) -> dict[str, str]:
         if isinstance(content, str):
             found[name] = content
     return found
-
-
-def _frame_as_configured(
-    library: tokenizers.Tokenizer, config: Mapping[str, Any], special: Mapping[str, str]
-) -> None:
-    """`add_bos_token` or `add_eos_token` in the config outrank tokenizer.json, as in HF."""
-    from tokenizers import processors
-
-    if "add_bos_token" not in config and "add_eos_token" not in config:
-        return
-    ends = [
-        special.get(f"{end}_token") if config.get(f"add_{end}_token") else None
-        for end in ("bos", "eos")
-    ]
-    single = [*([ends[0]] if ends[0] else []), "$A", *([ends[1]] if ends[1] else [])]
-    ids = {token: library.token_to_id(token) for token in ends if token}
-    if None in ids.values():
-        raise CheckpointError(f"tokenizer.json has not all of {', '.join(ids)}")
-    library.post_processor = processors.TemplateProcessing(
-        single=single, special_tokens=list(ids.items())
-    )

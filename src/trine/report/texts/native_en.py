@@ -32,8 +32,8 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "native.agreement.note": "Deviation: |a − b| / |b − mean(b)| over the vocabulary, median "
         "over the positions. Sure: the best logit leads by more than twice what Hugging Face "
         "differs from itself at that position. Of a screened lm_head only the rows it gives count.",
-        "native.tokens": "Greedy tokens of Hugging Face: {hf}; of the engine (float32 KV cache, exact lm_head): "
-        "{native}.",
+        "native.tokens": "Greedy tokens of Hugging Face: {hf}; of the engine with a float32 "
+        "KV cache and the exact lm_head: {native}.",
         "native.refused.title": "Speeds refused",
         "native.refused": "An output failed its numeric check, or was not checked: no ratio is "
         "given for its step, nor for the whole pass.",

@@ -30,8 +30,8 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "native.agreement.note": "偏差：词表上的 |a − b| / |b − mean(b)|，取各位置的中位数。"
         "有把握：最优 logit 的领先幅度超过该位置上 Hugging Face 自身差异的两倍。"
         "screened lm_head 只在它给出的行上比较。",
-        "native.tokens": "贪心解码的 token，Hugging Face：{hf}；引擎（float32 KV cache、精确 lm_head）："
-        "{native}。",
+        "native.tokens": "贪心解码的 token，Hugging Face：{hf}；"
+        "引擎（float32 KV cache、精确 lm_head）：{native}。",
         "native.refused.title": "速度不予给出",
         "native.refused": "有输出未通过数值检查，或未经检查：对应步骤以及整个前向均不给出比值。",
         "native.stage": "6.{number} {name}的算子并列",

@@ -1,6 +1,9 @@
 """The driver of the unit: one API over any backend that has registers and memory.
 
-Backends: `trine.hw.simulation.Simulation`. A board's adapter needs the same four members.
+Backends: `trine.hw.simulation.Simulation` (the RTL in C++), `trine.hw.bench.Bench` (inside a cocotb
+test), `trine.hw.board.Board` (pynq on a Zynq; never run on one). Addresses here count from the
+backend's memory; the unit is told bus addresses. What the unit will read is flushed before it is
+told, what it wrote is invalidated before it is read: a Zynq's HP ports see no cache.
 """
 
 from __future__ import annotations
@@ -19,16 +22,20 @@ from trine.ternary.tdpu import Layout
 DESCRIPTOR_BYTES = 64
 DESCRIPTOR_VERSION = 1
 FLAG_IRQ, FLAG_LOAD = 1 << 8, 1 << 9
-OWNER = 1 << 31
+OWNER, DONE = 1 << 31, 1 << 30
 # Activations and results start at a full burst of the widest beat, weights at a page.
 BURST_ALIGN, PAGE = 256, 4096
 RING_LOG2 = 4
 
 
 class Backend(Protocol):
-    """A unit's registers, its memory (address 0 first), and its interrupt."""
+    """A unit's registers, memory that it and the driver share, and its interrupt.
+
+    `base` is the bus address of `memory[0]`, a multiple of 4096.
+    """
 
     memory: NDArray[np.uint8]
+    base: int
 
     def read(self, offset: int) -> int:
         """A register's value."""
@@ -38,6 +45,12 @@ class Backend(Protocol):
 
     def wait(self, clocks: int) -> bool:
         """Wait for the interrupt, at most `clocks`; whether it is high."""
+
+    def flush(self, start: int, size: int) -> None:
+        """Let the unit see what was written to memory[start : start + size]."""
+
+    def invalidate(self, start: int, size: int) -> None:
+        """Let the driver see what the unit wrote to memory[start : start + size]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +72,7 @@ class Result:
 
 
 class Driver:
-    """Submits jobs to a unit and waits for them; allocates in its memory from address 4096 up."""
+    """Submits jobs to a unit and waits for them; allocates in its memory from 4096 up."""
 
     def __init__(self, backend: Backend) -> None:
         """Refuse what is no unit of this version, then set up an empty ring."""
@@ -85,7 +98,7 @@ class Driver:
         backend.write(Register.CONTROL, Control.RESET)
         while backend.read(Register.STATUS) & State.DRAINING:
             pass
-        backend.write(Register.RING_BASE, self._ring)
+        backend.write(Register.RING_BASE, backend.base + self._ring)
         backend.write(Register.RING_SIZE, RING_LOG2)
         backend.write(Register.IRQ_MASK, Interrupt.DONE | Interrupt.ERROR)
         backend.write(Register.CONTROL, Control.ENABLE)
@@ -95,7 +108,7 @@ class Driver:
         return Layout(rows, columns, self.unit.code, self.unit.engines, self.unit.beat_bytes)
 
     def allocate(self, size: int, align: int = PAGE) -> int:
-        """Address of `size` free bytes."""
+        """Where `size` free bytes begin in the memory."""
         address = -(-self._free // align) * align
         if address + size > len(self.backend.memory):
             raise HardwareError(
@@ -106,9 +119,10 @@ class Driver:
         return address
 
     def store(self, data: NDArray[np.uint8], align: int = PAGE) -> int:
-        """Copy bytes to memory; their address."""
+        """Copy bytes to memory, for the unit to read; where they begin."""
         address = self.allocate(data.size, align)
         self.backend.memory[address : address + data.size] = data
+        self.backend.flush(address, data.size)
         return address
 
     def submit(
@@ -121,7 +135,7 @@ class Driver:
         tag: int = 0,
         scale_index: int = 0,
     ) -> Job:
-        """Queue one matrix: `weights` is the address of its image.
+        """Queue one matrix: `weights` is where its image begins in the memory.
 
         `activations` int8 [vectors, K]; None takes those of the job before, `vectors` of them.
         HardwareError when the ring is full.
@@ -137,17 +151,21 @@ class Driver:
             padded[:, : layout.columns] = activations
             address = self.store(padded.view(np.uint8).reshape(-1), BURST_ALIGN)
         results = self.allocate(4 * layout.rows * vectors, BURST_ALIGN)
+        # A cache line that is dirty now would be written back over them.
+        self.backend.flush(results, 4 * layout.rows * vectors)
         flags = FLAG_IRQ | (FLAG_LOAD if activations is not None else 0)
+        base = self.backend.base
         words = np.array(
             [
                 *(DESCRIPTOR_VERSION | flags, tag, layout.columns, layout.rows),
-                *(vectors | scale_index << 16, stride, weights, 0, layout.stride, 0),
-                *(address, 0, results, 0, OWNER, 0),
+                *(vectors | scale_index << 16, stride, base + weights, 0, layout.stride, 0),
+                *(base + address, 0, base + results, 0, OWNER, 0),
             ],
             dtype=np.uint32,
         )
         slot = self._slot(self._tail)
         self.backend.memory[slot : slot + DESCRIPTOR_BYTES] = words.view(np.uint8)
+        self.backend.flush(slot, DESCRIPTOR_BYTES)
         job = Job(self._tail, layout.rows, vectors, results)
         self._tail = self._tail + 1 & 0xFFFF
         self.backend.write(Register.DOORBELL, self._tail)
@@ -157,7 +175,7 @@ class Driver:
         """The result of a job; HardwareError with its code when it failed or does not end."""
         slot = self._slot(job.index)
         descriptor = self.backend.memory[slot : slot + DESCRIPTOR_BYTES].view(np.uint32)
-        while descriptor[14] & OWNER:
+        while self._is_the_units(slot, descriptor):
             if not self.backend.wait(clocks):
                 raise HardwareError(f"job {job.index} is not done after {clocks} clocks")
             pending = self.backend.read(Register.IRQ_STATUS)
@@ -170,7 +188,12 @@ class Driver:
                 f"job {job.index} failed with {_name(status & 0xFF)} on port {status >> 8 & 15}; "
                 f"error address {self.backend.read(Register.ERROR_ADDRESS):#x}"
             )
+        if not status & DONE:
+            raise HardwareError(
+                f"the unit never saw job {job.index}: its memory is another, or was not flushed"
+            )
         size = 4 * job.rows * job.vectors
+        self.backend.invalidate(job.results, size)
         words = self.backend.memory[job.results : job.results + size].view(np.int32)
         return Result(words.reshape(job.rows, job.vectors).T.copy(), int(descriptor[15]))
 
@@ -185,6 +208,10 @@ class Driver:
         if code == Status.TIMEOUT:
             port = self.backend.read(Register.ERROR) >> 8 & 15
             raise HardwareError(f"the memory at port {port} does not answer (timeout)")
+
+    def _is_the_units(self, slot: int, descriptor: NDArray[np.uint32]) -> bool:
+        self.backend.invalidate(slot, DESCRIPTOR_BYTES)
+        return bool(descriptor[14] & OWNER)
 
     def _slot(self, index: int) -> int:
         return self._ring + (index & (1 << RING_LOG2) - 1) * DESCRIPTOR_BYTES

@@ -46,7 +46,9 @@ class MemoryModel:
 
 
 class Simulation:
-    """A running `tdpu_top` with its memory; `memory` is uint8 and shared with the unit."""
+    """A running `tdpu_top`; `memory` is uint8, starts at address 0 and is shared with the unit."""
+
+    base = 0
 
     def __init__(self, unit: Unit, model: MemoryModel | None = None) -> None:
         """Build if needed and leave reset."""
@@ -83,6 +85,12 @@ class Simulation:
         """Run until the interrupt is high, at most `clocks`; whether it is."""
         self._library.tdpu_run(self._handle, clocks)
         return bool(self._library.tdpu_interrupt(self._handle))
+
+    def flush(self, start: int, size: int) -> None:
+        """Nothing: the unit and the driver see the same bytes."""
+
+    def invalidate(self, start: int, size: int) -> None:
+        """Nothing: the unit and the driver see the same bytes."""
 
     @property
     def clock(self) -> int:

@@ -26,7 +26,8 @@ def parse_backends(text: str) -> tuple[str, ...]:
     for word in words:
         if word not in BACKENDS:
             raise UsageError(
-                f"--backend {text!r}: unknown {word!r}; there are torch, native, and native,torch"
+                f"--backend {text!r}: unknown {word!r}; there are torch, native, and native,torch "
+                f"(each with fpga, if wanted)"
             )
     return tuple(name for name in BACKENDS if name in words)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trine.checkpoint import Checkpoint, Mode, open_checkpoint
+from trine.cli import fpga
 from trine.cli.backends import (
     layer_count,
     native_layers,
@@ -72,7 +73,7 @@ def command(
         str, typer.Argument(help="synthetic:2b-4t|3b|0.7b|tiny, an HF directory, or a hub id")
     ] = "synthetic:2b-4t",
     backend: Annotated[
-        str, typer.Option(help="what executes the model: torch, native, or native,torch")
+        str, typer.Option(help="torch, native, or native,torch; with fpga: predicted times beside")
     ] = "torch",
     mode: Annotated[
         ModeOption | None,
@@ -123,6 +124,7 @@ def command(
     # What needs no model is refused before one is looked for, and what needs only its config
     # before its weights are: both can be a download.
     host = machine.describe()
+    backend, with_fpga = fpga.split_backend(backend)
     backends = parse_backends(backend)
     options = native_options(backends, {"body": body, "head": head, "cache": cache})
     torch_only = {
@@ -178,6 +180,7 @@ def command(
             native = replace(
                 native, layers=native_layers(layers, checkpoint, native, positions, host)
             )
+        prediction = fpga.predict_for(checkpoint, quiet=json) if with_fpga else None
         fetch(checkpoint, quiet=json)
         with Bar(quiet=json) as bar:
             result = _run(checkpoint, ids, settings, native if "native" in backends else None, bar)
@@ -188,6 +191,13 @@ def command(
                 result, stopped = _verified(result, child, bar)
                 stopped = _write(result, folder, lang.value, bar) or stopped
     code = _show(result, folder, lang.value, as_json=json)
+    if prediction is not None:
+        predicted = fpga.rows(result, prediction)
+        if folder is not None:
+            with writing(folder):
+                fpga.write_rows(predicted, prediction, folder)
+        if not json:
+            fpga.show_rows(predicted, prediction)
     if stopped is not None:
         raise stopped
     return code

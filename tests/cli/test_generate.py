@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hub_server import serve
 from text_models import write_text_model
 from trine import cli
 from trine.model import Model, engine
@@ -174,3 +177,21 @@ def test_damaged_text_files_are_named(tmp_path: Path, capsys: pytest.CaptureFixt
     (folder / "tokenizer.json").write_text("{")
     code, _, err = generate(capsys, str(folder), "Hi")
     assert code == 1 and err.startswith("trine: tokenizer.json is damaged") and err.count("\n") == 1
+
+
+def test_a_hub_model_is_fetched_with_its_text(tmp_path: Path, folder: str) -> None:
+    with serve({"someone/model": Path(folder)}) as hub:
+        child = subprocess.run(
+            [sys.executable, "-m", "trine", "generate", "someone/model", "Once", "-n", "3", *FAST],
+            env=hub.environment(tmp_path / "home"),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+    assert child.returncode == 0, child.stderr
+    lines = child.stderr.splitlines()
+    assert lines[0] == "trine: fetching someone/model"
+    assert len(lines) == 2 and "text 3 tokens" in lines[1]
+    assert hub.fetched()[-1] == "model.safetensors"

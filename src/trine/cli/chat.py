@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json as json_module
 import sys
 from pathlib import Path
@@ -61,13 +62,17 @@ def command(
     conversation = Conversation(loaded, system, options)
     interactive = sys.stdin.isatty()
     if interactive:
-        import readline  # noqa: F401 (line editing and history in input())
-
+        with contextlib.suppress(ImportError):  # not on every system
+            import readline  # noqa: F401 (line editing and history in input())
         lm.tell("/help lists the commands, Ctrl-D leaves")
+    # Standard output may go to a file, which is for the answers.
+    prompt = "> " if interactive and sys.stdout.isatty() else ""
     while True:
         try:
-            line = input("> " if interactive else "").strip()
+            line = input(prompt).strip()
         except EOFError:
+            if interactive:
+                print(file=sys.stderr)
             return 0
         except UnicodeDecodeError:
             raise UsageError("standard input is not valid UTF-8; check its encoding") from None

@@ -40,8 +40,9 @@ def test_the_profile_shows_predictions_beside_the_cpus_times(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr(fpga, "predict_for", lambda checkpoint, *, quiet: prediction())
-    run_ = "--backend fpga --tokens 3 --decode 1 --repeat 1 --warmup 0 --lang en".split()
-    assert run(["profile", "synthetic:tiny", *run_, "--out", str(tmp_path / "p")]) == 0
+    short = ["--tokens", "3", "--decode", "1", "--repeat", "1", "--warmup", "0", "--lang", "en"]
+    out = ["--out", str(tmp_path / "p")]
+    assert run(["profile", "synthetic:tiny", "--backend", "fpga", *short, *out]) == 0
     shown = capsys.readouterr().out
     assert "PREDICTED, not measured" in shown
     assert "110.0 MHz" in shown

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from trine.checkpoint import Checkpoint
 from trine.profiling.analysis import stage_table
-from trine.profiling.native_steps import REPLACES
 from trine.profiling.profile import STAGES, Profile, Stage
 
 if TYPE_CHECKING:
@@ -63,6 +62,8 @@ def predict_for(checkpoint: Checkpoint, *, quiet: bool) -> Prediction:
 
 def rows(profile: Profile, prediction: Prediction) -> list[Row]:
     """Every operator that the unit would run, in all stages and backends that were measured."""
+    from trine.profiling.native_steps import REPLACES
+
     found = []
     for part in (profile, *([profile.native] if profile.native is not None else [])):
         for stage in STAGES:

@@ -105,11 +105,8 @@ def _pre_name(section: Mapping[str, Any]) -> str | None:
 
 
 def _adds_bos(text: TextSource, config: ModelConfig) -> bool:
-    """Whether the tokenizer puts BOS first: asked of itself, because several settings decide."""
+    """Whether the tokenizer puts BOS first: asked of itself, as transformers does."""
     from tokenizers import Tokenizer
 
-    stated = text.config.get("add_bos_token")
-    if isinstance(stated, bool):
-        return stated
     ids = Tokenizer.from_str(text.tokenizer_json or "").encode("a").ids
     return config.bos_token_id is not None and ids[:1] == [config.bos_token_id]

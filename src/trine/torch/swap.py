@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
-import gc
-import sys
 from typing import Any
 
 import torch
@@ -16,6 +13,7 @@ from trine.model.body import choose_body
 from trine.ternary.tiles import Code
 from trine.torch.head import HeadKind, LMHead, require_head
 from trine.torch.linear import BITLINEARS, NativeBitLinear, native_linear
+from trine.torch.memory import give_back, page_out
 
 
 def accelerate(model: Any, *, lm_head: HeadKind | None = None, threads: int | None = None) -> Any:
@@ -63,6 +61,7 @@ def swap_linears(model: Any, *, threads: int | None, divides: bool | None = None
         except (UsageError, CheckpointError) as error:
             raise type(error)(f"{name}: {error}") from None
         model.set_submodule(name, native.train(module.training))
+        page_out(module.weight)
         del module
     give_back()
 
@@ -83,15 +82,6 @@ def swap_head(model: Any, kind: HeadKind, *, threads: int | None) -> None:
 def thread_count(threads: int | None) -> int:
     """`threads`, or as many as PyTorch uses."""
     return torch.get_num_threads() if threads is None else threads
-
-
-def give_back() -> None:
-    """Return freed memory to the system, where the C library is one that keeps it."""
-    gc.collect()
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's; musl has none
-        if trim is not None:
-            trim(0)
 
 
 @functools.cache

@@ -180,6 +180,29 @@ def test_a_tensor_outside_the_index_is_seen(tmp_path: Path) -> None:
     assert open_checkpoint(str(folder)).master(UP).shape == (712, 264)
 
 
+@pytest.mark.parametrize(
+    ("shard", "message"),
+    [
+        ("model.safetensors.index.json", "truncated or damaged"),  # the index names itself
+        ("loop.safetensors", "cannot read"),  # a link to itself
+        ("..", "cannot read"),
+        ("/etc/passwd", "points outside"),
+        ("a/b.safetensors", "points outside"),
+        ("missing.safetensors", "cannot read"),
+    ],
+)
+def test_an_index_that_leads_nowhere_is_one_line(tmp_path: Path, shard: str, message: str) -> None:
+    folder = write_directory(SOURCE, tmp_path / "m", variant="master", shards=2)
+    (folder / "loop.safetensors").symlink_to(folder / "loop.safetensors")
+    index = folder / "model.safetensors.index.json"
+    content = json.loads(index.read_text())
+    content["weight_map"][UP] = shard
+    index.write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match=message) as caught:
+        open_checkpoint(str(folder))
+    assert "\n" not in str(caught.value)
+
+
 def test_index_outside_its_directory_is_refused(tmp_path: Path) -> None:
     folder = write_directory(SOURCE, tmp_path / "m", variant="master", shards=2)
     index = folder / "model.safetensors.index.json"
@@ -232,7 +255,7 @@ def test_names_that_are_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         open_checkpoint("nonsense")
     file = tmp_path / "file.bin"
     file.write_bytes(b"x")
-    with pytest.raises(CheckpointError, match="is a file"):
+    with pytest.raises(CheckpointError, match=r"is no \.gguf file"):
         open_checkpoint(str(file))
 
 

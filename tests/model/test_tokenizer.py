@@ -185,6 +185,20 @@ def test_the_official_gguf_without_a_word_splitter_is_recognised_by_its_vocabula
     assert ids == [128000, *(i for part in ("it", " ", "123", "45") for i in plain_ids(part))]
 
 
+def test_a_gguf_file_without_a_vocabulary_has_no_tokenizer_and_may_name_an_end() -> None:
+    for keys in ({}, {"tokenizer.ggml.model": "none"}, {"tokenizer.ggml.eos_token_id": 7}):
+        source = TextSource(gguf=keys)
+        assert Tokenizer.of(source, VOCABULARY) is None
+        assert stop_ids(source, None, None) == set(keys.values()) - {"none"}
+
+
+def test_a_gguf_file_may_carry_a_whole_tokenizer_json() -> None:
+    keys = gguf_byte_level(BYTES)
+    ours = made(TextSource(tokenizer_json=BYTES.to_str(), gguf=keys))
+    assert ours.special == {"bos_token": "<|begin|>", "eos_token": "<|end|>"}
+    assert ours.encode("the king") == BYTES.encode("the king").ids
+
+
 def plain_ids(text: str) -> list[int]:
     return BYTES.encode(text, add_special_tokens=False).ids
 
@@ -198,7 +212,7 @@ def changed(**keys: Any) -> dict[str, Any]:
     ("keys", "message"),
     [
         (changed(model="bert"), "model is 'bert'; supported are 'gpt2' and 'llama'"),
-        (changed(model=None), r"tokenizer\.ggml\.model is missing"),
+        (changed(model=5), r"tokenizer\.ggml\.model is missing or no str: 5"),
         (changed(pre="poro-chat"), "pre is 'poro-chat'; supported are gpt-2"),
         (changed(pre=None), "pre is None"),
         (changed(pre=7), "pre is 7"),
@@ -208,7 +222,7 @@ def changed(**keys: Any) -> dict[str, Any]:
         (changed(merges="ab"), "merges is missing or no list"),
         (changed(token_type=[1]), "token_type has 1 entries"),
         (changed(bos_token_id=10**6), r"bos_token_id is 1000000, and there are \d+ tokens"),
-        (changed(bos_token_id="<s>"), "bos_token_id is '<s>'"),
+        (changed(bos_token_id="<s>"), "bos_token_id is '<s>', no id"),
         (changed(model="llama"), "scores is missing"),
         (changed(model="llama", scores=[1.0]), "scores has 1 entries"),
     ],

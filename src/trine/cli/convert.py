@@ -50,16 +50,11 @@ def _text(checkpoint: Checkpoint, to: str) -> TextSource:
     text = checkpoint.text
     if text.tokenizer_json is not None or text.gguf is None or not to.startswith("hf-"):
         return text
-    from trine.model.gguf_vocabulary import special_token, tokenizer_of
+    from trine.model.gguf_vocabulary import has_vocabulary, special_tokens, tokenizer_of
 
-    if "tokenizer.ggml.model" not in text.gguf:
+    if not has_vocabulary(text.gguf):
         return text
-    found = {name: special_token(text.gguf, name) for name in ("bos", "eos", "unk", "padding")}
-    special = {
-        f"{'pad' if name == 'padding' else name}_token": token[1]
-        for name, token in found.items()
-        if token is not None
-    }
+    special = special_tokens(text.gguf)
     return dataclasses.replace(
         text,
         tokenizer_json=tokenizer_of(text.gguf).to_str(pretty=True),

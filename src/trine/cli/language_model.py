@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from trine.model import Generation, Model, Stream
 
 ModelName = Annotated[
-    str, typer.Argument(help="builtin:stories, a directory, a hub id, synthetic:tiny")
+    str, typer.Argument(help="builtin:stories, a directory, a .gguf file, a hub id, synthetic:tiny")
 ]
 Threads = Annotated[
     int | None, typer.Option("-t", "--threads", min=1, help="default: the usable cores")
@@ -55,11 +55,11 @@ def judge(
     """Refuse, before the weights are read, options and text that this model cannot do."""
     from trine.model.chat import no_template
     from trine.model.sampling import Sampling
-    from trine.model.tokenizer import no_tokenizer
+    from trine.model.tokenizer import has_tokenizer, no_tokenizer
 
     plain_progress(checkpoint)
     source = checkpoint.text
-    if text and source.tokenizer_json is None and source.gguf is None:
+    if text and not has_tokenizer(source):
         raise no_tokenizer(checkpoint.provenance.id)
     if chat and source.chat_template is None:
         raise no_template(checkpoint.provenance.id)

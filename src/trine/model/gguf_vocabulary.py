@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _CONTROL, _USER_DEFINED = 3, 4
 _SPACE = "▁"
 _LLAMA3_BOS = 128000
+_HF_NAMES = MappingProxyType(
+    {"bos": "bos_token", "eos": "eos_token", "unknown": "unk_token", "padding": "pad_token"}
+)
 
 # How text is split into words before merging, by the tokenizers' own tokenizer.json files. None:
 # the library's own pattern, which is GPT-2's. Then: whether whole words skip the merges, and
@@ -66,16 +69,32 @@ def tokenizer_of(gguf: Mapping[str, Any]) -> Tokenizer:
     return built
 
 
-def special_token(gguf: Mapping[str, Any], name: str) -> tuple[int, str] | None:
-    """Id and text of "bos", "eos", "eot", "unknown" or "padding"; None where there is none."""
+def has_vocabulary(gguf: Mapping[str, Any]) -> bool:
+    """Whether a file holds a vocabulary at all; "none" is ggml's word for a file without."""
+    return gguf.get("tokenizer.ggml.model") not in (None, "none")
+
+
+def special_id(gguf: Mapping[str, Any], name: str) -> int | None:
+    """The id of "bos", "eos", "eot", "unknown" or "padding"; None where the file names none."""
     index = gguf.get(f"tokenizer.ggml.{name}_token_id")
+    if index is not None and (type(index) is not int or index < 0):
+        raise CheckpointError(f"tokenizer.ggml.{name}_token_id is {reprlib.repr(index)}, no id")
+    return index
+
+
+def special_tokens(gguf: Mapping[str, Any]) -> dict[str, str]:
+    """The texts of the special tokens under Hugging Face's names: bos_token, eos_token ..."""
+    found = {ours: _special_token(gguf, its) for its, ours in _HF_NAMES.items()}
+    return {name: token[1] for name, token in found.items() if token is not None}
+
+
+def _special_token(gguf: Mapping[str, Any], name: str) -> tuple[int, str] | None:
+    index, tokens = special_id(gguf, name), _list(gguf, "tokens", str)
     if index is None:
         return None
-    tokens = _list(gguf, "tokens", str)
-    if type(index) is not int or not 0 <= index < len(tokens):
+    if index >= len(tokens):
         raise CheckpointError(
-            f"tokenizer.ggml.{name}_token_id is {reprlib.repr(index)}, and there are "
-            f"{len(tokens)} tokens"
+            f"tokenizer.ggml.{name}_token_id is {index}, and there are {len(tokens)} tokens"
         )
     return index, tokens[index]
 
@@ -116,7 +135,7 @@ def _sentencepiece(gguf: Mapping[str, Any], tokens: list[str]) -> tuple[Tokenize
             f"tokenizer.ggml.scores has {len(scores)} entries for {len(tokens)} tokens"
         )
     ids = _ids(tokens)
-    unknown = special_token(gguf, "unknown")
+    unknown = _special_token(gguf, "unknown")
     model = models.BPE(
         ids,
         _merges(ids, scores),
@@ -165,8 +184,8 @@ def _frame(
     """Put BOS before and EOS behind a text where the file asks for it."""
     from tokenizers import processors
 
-    bos = special_token(gguf, "bos") if _asks(gguf, "add_bos_token", bos_by_default) else None
-    eos = special_token(gguf, "eos") if _asks(gguf, "add_eos_token", False) else None
+    bos = _special_token(gguf, "bos") if _asks(gguf, "add_bos_token", bos_by_default) else None
+    eos = _special_token(gguf, "eos") if _asks(gguf, "add_eos_token", False) else None
     ends = {token: i for i, token in (end for end in (bos, eos) if end is not None)}
     if ends:
         single = [*([bos[1]] if bos else []), "$A", *([eos[1]] if eos else [])]

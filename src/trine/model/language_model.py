@@ -212,7 +212,7 @@ def load(
     context: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Model:
-    """Load a model: a directory, a hub id, `builtin:stories`, `synthetic:tiny`, a Checkpoint.
+    """Load `builtin:stories`, a directory, a .gguf file, a hub id, `synthetic:...`, a Checkpoint.
 
     threads: None for the cores that this process may use. body: packing of the ternary weights,
     "two_bit", "base3" or "auto", which measures. head: lm_head as "float" (exact), "int8" or

@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Any
 from trine.checkpoint.vocabulary import TextSource
 from trine.errors import CheckpointError, UsageError
 from trine.model.detokenizer import Detokenizer, TokenBytes, decode, token_bytes
-from trine.model.gguf_vocabulary import special_token, tokenizer_of
+from trine.model.gguf_vocabulary import (
+    has_vocabulary,
+    special_id,
+    special_tokens,
+    tokenizer_of,
+)
 
 if TYPE_CHECKING:
     import tokenizers
 
 # The special tokens that chat templates name, as tokenizer_config.json calls them.
 _NAMES = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token")
-# ... and what GGUF calls them.
-_GGUF_NAMES = {
-    "bos": "bos_token",
-    "eos": "eos_token",
-    "unknown": "unk_token",
-    "padding": "pad_token",
-}
 
 
 class Tokenizer:
@@ -46,16 +44,16 @@ class Tokenizer:
 
         Raises CheckpointError for one that is damaged or of a kind that is not supported.
         """
+        if not has_tokenizer(source):
+            return None
+        vocabulary = source.gguf if source.gguf and has_vocabulary(source.gguf) else None
+        special = {} if vocabulary is None else special_tokens(vocabulary)
+        special |= _special_of(source.config)
         if source.tokenizer_json is not None:
             library, decoder = _parse(source.tokenizer_json)
-            special = _special_of(source.config)
-        elif source.gguf is not None:
-            library = tokenizer_of(source.gguf)
-            decoder = json.loads(library.to_str())["decoder"]
-            found = {ours: special_token(source.gguf, its) for its, ours in _GGUF_NAMES.items()}
-            special = {name: token[1] for name, token in found.items() if token is not None}
         else:
-            return None
+            library = tokenizer_of(vocabulary or {})
+            decoder = json.loads(library.to_str())["decoder"]
         # A file may ask for both, and both would change the text without a word.
         library.no_truncation()
         library.no_padding()
@@ -118,6 +116,11 @@ class Tokenizer:
         return self._special_ids.get(token)
 
 
+def has_tokenizer(source: TextSource) -> bool:
+    """Whether a model's files hold a vocabulary, good or bad."""
+    return source.tokenizer_json is not None or has_vocabulary(source.gguf or {})
+
+
 def no_tokenizer(name: str) -> UsageError:
     """What to say when a model without a tokenizer is asked for text."""
     return UsageError(
@@ -144,8 +147,8 @@ def stop_ids(
                 raise CheckpointError(f"{name}: eos_token_id {token!r} is no token id")
             found |= set() if token is None else {token}
     if source.gguf is not None:
-        ends = (special_token(source.gguf, name) for name in ("eos", "eot"))
-        found |= {end[0] for end in ends if end is not None}
+        ends = (special_id(source.gguf, name) for name in ("eos", "eot"))
+        found |= {end for end in ends if end is not None}
     if tokenizer is not None and "eos_token" in tokenizer.special:
         token = tokenizer.id_of(tokenizer.special["eos_token"])
         found |= set() if token is None else {token}

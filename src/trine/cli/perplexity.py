@@ -28,7 +28,7 @@ def command(
     context: Annotated[
         int | None,
         typer.Option(
-            "-c", "--context", min=4, help="tokens of a chunk  [default: 512, or the model's]"
+            "-c", "--context", min=4, help="tokens of a chunk; default: 512, or the model's"
         ),
     ] = None,
     chunks: Annotated[

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from trine.cli import hw_design
+from trine.cli import hw_budget, hw_design
 from trine.cli.hw_options import BeatBits, Code, Engines, Json
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command("synth")(hw_design.synth_command)
 app.command("explore")(hw_design.explore_command)
 app.command("predict")(hw_design.predict_command)
+app.command("budget")(hw_budget.budget_command)
 
 Model = Annotated[str, typer.Argument(help="model: synthetic:2b-4t, a directory, a hub id")]
 LayerOption = Annotated[int, typer.Option(min=0, help="decoder layer")]

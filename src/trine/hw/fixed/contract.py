@@ -36,7 +36,7 @@ _LEGAL = {
 class Contract:
     """Widths in bits, sign included where a value has one.
 
-    embedding_bits    an embedding row, with one scale a row
+    embedding_bits    an embedding row, with one scale a row; of a tied model, the lm_head's rows
     residual_bits     the residual stream, one binary point for the whole model
     norm_bits         a norm's input after alignment to the vector's largest element
     square_bits       the same where it is squared
@@ -58,7 +58,7 @@ class Contract:
     keep              rows that the screen hands to exact rescoring
     """
 
-    embedding_bits: int = 8
+    embedding_bits: int = 10
     residual_bits: int = 32
     norm_bits: int = 25
     square_bits: int = 18
@@ -76,7 +76,7 @@ class Contract:
     probability_bits: int = 16
     chunk: int = 32
     hidden_bits: int = 16
-    head_bits: int = 8
+    head_bits: int = 10
     keep: int = 256
 
     def __post_init__(self) -> None:

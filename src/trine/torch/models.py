@@ -165,7 +165,12 @@ def build(
 
 
 def hf_config(config: ModelConfig, layers: int) -> Any:
-    """The `transformers.BitNetConfig` of a geometry."""
+    """The `transformers.BitNetConfig` of a geometry; UsageError for a Llama-style one."""
+    if (config.activation, config.sub_norms) != ("relu2", True):
+        raise UsageError(
+            "PyTorch modules are built for BitNet with relu2 and sub-norms; a Llama-style model runs "
+            "on the native engine, or in transformers"
+        )
     settings: Any = transformers.BitNetConfig
     return settings(
         vocab_size=config.vocab_size,

@@ -72,8 +72,10 @@ def synth_command(
 
 
 def _area(area: Area) -> dict[str, Any]:
-    names = ("lut", "lut_memory", "lut_shift", "inverters", "wide_multiplexers", "flip_flops")
-    names += ("bram36", "dsp")
+    names = (
+        *("lut", "lut_memory", "lut_shift", "inverters", "wide_multiplexers"),
+        *("flip_flops", "bram36", "dsp"),
+    )
     return (
         dataclasses.asdict(area)
         | {name: getattr(area, name) for name in names}

@@ -1,8 +1,9 @@
 """The design space: area composed from blocks, tokens a second from the memory model.
 
 A unit is `engines` engines, one activation store, and what is left of `tdpu_top` when those are
-taken out (read ports among it: only the first fetches descriptors, so they are not alike). Each distinct block is synthesised once. What a synthesis of the whole
-would trim across the blocks' edges is missing: `compare` shows how much that is.
+taken out (read ports among it: only the first fetches descriptors, so they are not alike). Each
+distinct block is synthesised once. What a synthesis of the whole would trim across the blocks'
+edges is missing: `compare` shows how much that is.
 """
 
 from __future__ import annotations

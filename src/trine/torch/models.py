@@ -168,8 +168,8 @@ def hf_config(config: ModelConfig, layers: int) -> Any:
     """The `transformers.BitNetConfig` of a geometry; UsageError for a Llama-style one."""
     if (config.activation, config.sub_norms) != ("relu2", True):
         raise UsageError(
-            "PyTorch modules are built for BitNet with relu2 and sub-norms; a Llama-style model runs "
-            "on the native engine, or in transformers"
+            "PyTorch modules are built for BitNet with relu2 and sub-norms; a Llama-style model "
+            "runs on the native engine, or in transformers"
         )
     settings: Any = transformers.BitNetConfig
     return settings(

@@ -76,7 +76,8 @@ def _limit(seconds: int, nbytes: int) -> None:
         import resource
     except ImportError:  # not a POSIX system: there are no limits to set
         return
-    for kind, value in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_AS, nbytes)):
+    # DATA and not AS, which would count mapped files as the locale archive of 200 MB.
+    for kind, value in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_DATA, nbytes)):
         _, hard = resource.getrlimit(kind)
         allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(kind, (allowed, hard))

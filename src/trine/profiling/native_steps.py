@@ -145,12 +145,12 @@ class Steps:
     def structure(self) -> str:
         """The steps with their types, as a report shows a model."""
         engine = self._engine
-        outside = {"embed_tokens": "  ", "norm": "  ", "lm_head": "  ", "sampling": "  "}
-        lines = [
-            f"Engine(kernel={engine.kernel}, body={engine.body}, threads={engine.threads})",
-            f"  {engine.layers} x decoder layer, in it the steps that are set in",
-        ]
-        lines += [f"{outside.get(step, '    ')}{step}: {self.type_of(step)}" for step in REPLACES]
+        outside = ("embed_tokens", "norm", "lm_head", "sampling")
+        lines = [f"Engine(kernel={engine.kernel}, body={engine.body}, threads={engine.threads})"]
+        for step in REPLACES:
+            lines.append(f"{'  ' if step in outside else '    '}{step}: {self.type_of(step)}")
+            if step == "embed_tokens":
+                lines.append(f"  {engine.layers} x decoder layer")
         return "\n".join(lines)
 
     def type_of(self, step: str) -> str:

@@ -69,6 +69,11 @@ def _cards(facts: Facts, words: Words) -> list[tuple[str, str, str]]:
         if table := facts.warm.get(stage):
             name = pass_name(words, stage, table.state)
             cards.append((name, f"{q.ms(table.wall_ms.median)} ms", _speed(facts, words, table)))
+    for compared in facts.compared:
+        wall = compared.rows[-1]
+        ratio = q.MISSING if wall.ratio is None else f"{q.rate(wall.ratio.median)}×"
+        name = words("native.card", name=pass_name(words, compared.stage, "measured"))
+        cards.append((name, f"{q.ms(wall.native_ms)} ms", words("native.card.ratio", ratio=ratio)))
     if cold := facts.cold.get("prefill"):
         compiled = sum(p.compile_ns for _, p in facts.profile.passes_of("prefill", "cold"))
         detail = words("card.compile", ms=q.nanoseconds(compiled))
@@ -135,11 +140,12 @@ def _key_figures(facts: Facts, words: Words) -> Table:
         )
     columns = [words(f"key.{name}") for name in _KEY_COLUMNS]
     roof = facts.roofs.bandwidth.get("DRAM")
-    fp32 = facts.roofs.fp32
+    fp32, int8 = facts.roofs.fp32, facts.roofs.int8
     note = words(
         "key.note",
         roof=q.rate(roof / 1e9 if roof else None),
         fp32=q.rate(fp32 / 1e9 if fp32 else None),
+        int8=q.rate(int8 / 1e9 if int8 else None),
     )
     return table(columns, rows, note=note)
 

@@ -72,7 +72,8 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "key.of_ceiling": "Of ceiling",
         "key.note": "Ceiling = the lower of two: tokens / (modelled bytes of a pass / {roof} GB/s, "
         "the best DRAM read bandwidth of this run), and for a PyTorch run in float32 tokens / (OPs "
-        "of a pass / {fp32} GOPS). A pass that stays in a cache can exceed the first.",
+        "of a pass / {fp32} GOPS), for the native engine tokens / (OPs of its BitLinears / {int8} "
+        "GOPS). A pass that stays in a cache can exceed the first.",
         "setup.what": "Setup",
         "setup.value": "Value",
         "setup.model": "Model",

@@ -13,6 +13,8 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "the two taking turns: kernels {kernel}, body {body}, lm_head {head} ({head_dtype}), KV "
         "cache {cache}, {threads} threads, {size} of weights, packed in {load}. The engine fuses "
         "what PyTorch runs apart; each of its steps stands beside the operators that it replaces.",
+        "native.card": "native engine, {name}",
+        "native.card.ratio": "PyTorch / native: {ratio}",
         "native.agreement": "6.1 End to end",
         "native.agreement.intro": "Equality end to end is not to be had: one ulp flips an int8 "
         "code, and the flips cascade. So the engine's distance from Hugging Face stands beside "

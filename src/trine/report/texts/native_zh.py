@@ -13,6 +13,8 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "交替进行：kernel {kernel}，主体打包 {body}，lm_head {head}（{head_dtype}），KV cache "
         "{cache}，{threads} 线程，权重 {size}，打包用时 {load}。引擎把 PyTorch 分开执行的算子"
         "融合在一起，每个步骤旁列出它所取代的算子。",
+        "native.card": "原生引擎，{name}",
+        "native.card.ratio": "PyTorch / 原生：{ratio}",
         "native.agreement": "6.1 端到端",
         "native.agreement.intro": "端到端逐位相等是做不到的：一个 ulp 就会翻转一个 int8 码，"
         "并逐层放大。因此引擎与 Hugging Face 的差距旁边，列出 Hugging Face 与自身的差距。引擎"

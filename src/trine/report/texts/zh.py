@@ -66,7 +66,8 @@ TEXT: Mapping[str, str] = MappingProxyType(
         "key.of_ceiling": "达到上限的比例",
         "key.note": "上限取两者中较低的一个：token 数 /（单次前向的模型字节数 / {roof} GB/s，"
         "即本次运行期间实测的最高 DRAM 读带宽）；对 float32 的 PyTorch 运行，"
-        "还有 token 数 /（单次前向的 OPs / {fp32} GOPS）。若数据常驻缓存，实际速度可以超过前者。",
+        "还有 token 数 /（单次前向的 OPs / {fp32} GOPS），对原生引擎是 token 数 /"
+        "（其 BitLinear 的 OPs / {int8} GOPS）。若数据常驻缓存，实际速度可以超过前者。",
         "setup.what": "运行环境",
         "setup.value": "取值",
         "setup.model": "模型",

@@ -1,0 +1,167 @@
+"""Hugging Face's own decoder layers in float32, one after the other, as judges of a checkpoint.
+
+In: a model directory as transformers would load it, and the `Checkpoint` that trine made of it.
+Out: one `NumericCheck` an operator and layer, and one of the native BitLinear on the same input.
+
+The weights reach Hugging Face's modules from the files by name, past trine's readers: a scale that
+is inverted, rows that are scrambled or another activation on either side shows. Every operator
+gets the input that Hugging Face computed (teacher-forced). One layer is in memory at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import transformers
+from safetensors import safe_open
+from transformers.integrations import bitnet
+
+import torch
+from torch import nn
+from trine.checkpoint import Checkpoint
+from trine.checkpoint.config import LINEARS
+from trine.checkpoint.tensors import EMBEDDING, layer_tensor
+from trine.errors import CheckpointError
+from trine.profiling import numeric_check
+from trine.profiling.numeric_check import FLOAT32, Call, Ternary
+from trine.profiling.profile import NumericCheck
+from trine.profiling.torch_check import _quantised
+from trine.ternary import unpack_hf
+from trine.torch.linear import NativeBitLinear
+
+# The prefix of an operator's name that was computed by the native kernels.
+NATIVE = "native "
+
+
+@torch.no_grad()
+def check_layers(
+    directory: Path,
+    checkpoint: Checkpoint,
+    ids: Sequence[int],
+    *,
+    layers: int,
+    threads: int,
+    progress: Callable[[int, int], None],
+) -> list[NumericCheck]:
+    """Checks of BitLinears, norms and activation of the first `layers` layers at `ids`.
+
+    Raises CheckpointError for tensors that do not fit Hugging Face's modules.
+    """
+    tensors = _tensors(directory)
+    base = _one_layer(directory)
+    rows = tensors[EMBEDDING].get_slice(EMBEDDING)
+    states = torch.cat([rows[i : i + 1] for i in ids])[None].float()
+    checks: list[NumericCheck] = []
+    for number in range(layers):
+        layer = base.layers[0]
+        _fill(layer, tensors, number)
+        seen: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+        handles = [
+            module.register_forward_hook(_keeper(name.rsplit(".", 1)[-1], seen))
+            for name, module in layer.named_modules()
+        ]
+        base(inputs_embeds=states, use_cache=False)
+        for handle in handles:
+            handle.remove()
+        checks += _judge(layer, checkpoint, number, seen, threads)
+        states = seen[""][1]
+        progress(number + 1, layers)
+    return checks
+
+
+def _tensors(directory: Path) -> dict[str, Any]:
+    found = {}
+    for path in sorted(directory.glob("*.safetensors")):
+        file = safe_open(path, framework="pt")
+        found |= dict.fromkeys(file.keys(), file)
+    return found
+
+
+def _one_layer(directory: Path) -> Any:
+    """The decoder with one layer, as the directory's own config declares it; weights missing."""
+    config = transformers.AutoConfig.from_pretrained(directory)
+    declared = getattr(config, "quantization_config", None) or {
+        "linear_class": "autobitlinear",
+        "quantization_mode": "online",
+    }
+    config.quantization_config = None
+    config.num_hidden_layers = 1
+    quantization = transformers.BitNetQuantConfig(**declared)
+    with torch.device("meta"):
+        model: Any = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        bitnet.replace_with_bitnet_linear(model, ["lm_head"], quantization)
+    base = model.model.eval()
+    base.layers.to_empty(device="cpu")
+    base.rotary_emb = type(base.rotary_emb)(config=config)
+    base.norm = nn.Identity()
+    return base
+
+
+def _fill(layer: Any, tensors: dict[str, Any], number: int) -> None:
+    prefix = f"model.layers.{number}."
+    for name in [name for name in tensors if name.startswith(prefix)]:
+        path, _, kind = name.removeprefix(prefix).rpartition(".")
+        module = layer.get_submodule(path)
+        tensor = tensors[name].get_tensor(name)
+        if tensor.dtype is torch.uint8 and isinstance(module, bitnet.AutoBitLinear):
+            tensor = bitnet.unpack_weights(tensor, dtype=torch.float32)
+        into = getattr(module, kind)
+        if into.shape != tensor.shape:
+            raise CheckpointError(
+                f"{name} has shape {list(tensor.shape)}, Hugging Face's module {list(into.shape)}"
+            )
+        into.copy_(tensor)
+
+
+def _keeper(name: str, seen: dict[str, tuple[torch.Tensor, torch.Tensor]]) -> Callable[..., None]:
+    def keep(_: Any, args: tuple[Any, ...], output: Any) -> None:
+        if args and isinstance(output, torch.Tensor):
+            seen[name] = args[0], output
+
+    return keep
+
+
+def _judge(
+    layer: Any,
+    checkpoint: Checkpoint,
+    number: int,
+    seen: dict[str, tuple[torch.Tensor, torch.Tensor]],
+    threads: int,
+) -> list[NumericCheck]:
+    config, mode = checkpoint.config, checkpoint.native_mode
+    modules = {name.rsplit(".", 1)[-1]: module for name, module in layer.named_modules()}
+    picked = numeric_check.sample(seen[LINEARS[0]][0].shape[1], numeric_check.TOKENS)
+    rows = torch.from_numpy(picked)
+    found: list[NumericCheck] = []
+    for name in (*config.norms, "act_fn"):
+        x, y = (part[0, rows].numpy() for part in seen[name])
+        norm = name != "act_fn"
+        weight = None
+        if norm:
+            weight = checkpoint.dense(layer_tensor(number, name)).astype(np.float32)
+        call = Call(name, "norm" if norm else "activation", picked, (x,), y, weight)
+        found.append(numeric_check.check(call, "prefill", number, config, FLOAT32))
+    for name in LINEARS:
+        stored = checkpoint.ternary(layer_tensor(number, name))
+        master = None
+        if mode == "online":
+            master = checkpoint.master(layer_tensor(number, name)).astype(np.float32)
+        ternary = Ternary(unpack_hf(stored.packed), stored.scale, stored.scale, master)
+        x, y = (part[:, rows] for part in seen[name])
+        own = _quantised(modules[name], x, mode, ternary)
+        call = Call(name, "bitlinear", picked, (x[0].numpy(),), y[0].numpy(), None, own)
+        found.append(numeric_check.check_ternary(call, ternary, "prefill", number, FLOAT32))
+        native = NativeBitLinear(
+            stored.packed,
+            stored.scale,
+            4 * stored.packed.shape[0],
+            code="two_bit",
+            threads=threads,
+            divides=False,
+        )
+        call = Call(NATIVE + name, "bitlinear", picked, (x[0].numpy(),), native(x)[0].numpy())
+        found.append(numeric_check.check_ternary(call, ternary, "prefill", number, FLOAT32))
+    return found

@@ -5,16 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json as json_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from trine.cli import hw_budget, hw_design
 from trine.cli.hw_options import BeatBits, Code, Engines, Json
-
-if TYPE_CHECKING:
-    from trine.hw.sources import Unit
 
 NAME = "hw"
 
@@ -98,7 +95,7 @@ def simulate_command(
             f"  clocks: {report.clocks}, counted in RTL with {timing} memory (modelled)\n"
             f"  weight beats a clock inside the job: {report.beats_per_clock:.3f}\n"
             f"  predicted at an assumed {clock:g} MHz: {report.microseconds:.1f} us\n"
-            f"    {_clock_evidence(unit, clock)}\n"
+            f"    {hw_design.evidence_text(unit, clock)}\n"
             f"  simulated at {rate:.0f} k clocks a second"
         )
         if beside is not None:
@@ -110,17 +107,6 @@ def simulate_command(
             )
     wrong = report.differing + report.faults + (beside.differing if beside is not None else 0)
     return 1 if wrong else 0
-
-
-def _clock_evidence(unit: Unit, clock: float) -> str:
-    """What was measured for this unit before, or how to measure it: minutes, so not done here."""
-    from trine.hw.predict import known_evidence
-
-    evidence = known_evidence(unit)
-    if evidence is None:
-        return "no evidence for this clock yet: trine hw predict places the core on an ECP5"
-    said = "evidence" if evidence.holds(clock) else "evidence against it"
-    return f"{said}: {evidence.sentence(clock)}"
 
 
 @app.command("image")

@@ -15,6 +15,7 @@ from trine.cli.hw_options import BeatBits, Code, Engines, Json
 if TYPE_CHECKING:
     from trine.hw.explore import Point
     from trine.hw.predict import Prediction
+    from trine.hw.sources import Unit
     from trine.hw.synth import Area
 
 ModelName = Annotated[str, typer.Argument(help="model whose shapes count: synthetic:2b-4t, ...")]
@@ -119,14 +120,17 @@ def explore_command(
             for index, unit in enumerate(checked):
                 bar("synthesise wholes", index, len(checked))
                 compositions.append(compare(unit))
-            bar("synthesise wholes", len(checked), len(checked))
+                bar("synthesise wholes", index + 1, len(checked))
         best = pareto(points)
         with writing(folder):
             _write_points(folder / "explore.csv", points, best)
             for name in names[1:]:
                 plot_points(points, best, clock, folder / name)
     print("Pareto set on an XC7Z020 (areas composed, not placed; tokens/s predicted at an assumed")
-    print(f"{clock:g} MHz, nominal memory, BitLinear body and ternary head alone):")
+    print(
+        f"{clock:g} MHz, nominal memory, body and ternary head alone, `batch` sequences at once):"
+    )
+    print(f"headline unit, {evidence_text(Unit(), clock)}")
     print(f"{'engines':>8} {'batch':>6} {'code':>5} {'LUT':>7} {'BRAM36':>7} {'tok/s':>7}")
     for point in best:
         unit = point.unit
@@ -260,3 +264,14 @@ def _print_prediction(model: str, found: Prediction) -> None:
         f"  at most tokens/s {rate / total.low:9.2f} {rate / total.nominal:9.2f} "
         f"{rate / total.high:9.2f}  no other operator is in it"
     )
+
+
+def evidence_text(unit: Unit, clock: float) -> str:
+    """What was measured for this unit before, or how to measure it: minutes, so not done here."""
+    from trine.hw.predict import known_evidence
+
+    evidence = known_evidence(unit)
+    if evidence is None:
+        return "no evidence for this clock yet: trine hw predict places the core on an ECP5"
+    said = "evidence" if evidence.holds(clock) else "evidence against it"
+    return f"{said}: {evidence.sentence(clock)}"

@@ -120,6 +120,8 @@ BIG = 2**63
         ({"type_id": 2}, "ggml's type 2; handled are F32, .*IQ2_BN_R4"),
         ({"type_id": 0, "data": bytes(512 * 256 * 4)}, "is F32, and a ternary type belongs there"),
         ({"name": "blk.0.attn_k.weight"}, "occurs twice"),
+        ({"name": "blk.1\nffn_up"}, r"a tensor's name is 'blk\.1\\nffn_up'"),  # found by fuzzing
+        ({"name": "x" * 300}, "a tensor's name is 'xxx"),
         ({"name": "blk.1.ffn_up.bias"}, f"the tensor {UP} is missing"),
     ],
 )

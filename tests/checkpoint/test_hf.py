@@ -77,6 +77,12 @@ def _negative_offset(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + b"0" * 8)
 
 
+def _name_of_two_lines(folder: Path) -> None:
+    entry = {"dtype": "F32", "shape": [1], "data_offsets": [0, 2**40]}
+    header = json.dumps({"a\nb": entry}).encode()
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + b"0" * 8)
+
+
 def _no_weights(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
 
@@ -104,6 +110,7 @@ def _config_garbage(folder: Path) -> None:
         (_huge_header, "truncated or damaged"),
         (_not_json, "not JSON"),
         (_negative_offset, "no natural number"),
+        (_name_of_two_lines, "is no tensor's name"),  # found by fuzzing
         (_no_weights, "holds neither"),
         (_missing_key, "'hidden_size' is missing"),
         (_no_config, "config.json is missing"),
@@ -238,11 +245,13 @@ def test_any_header_is_read_or_refused_in_one_line(
         assert "\n" not in str(error)
 
 
-@pytest.mark.parametrize("scale", [np.nan, 0.0, -1.0])
-def test_impossible_scale_is_refused(tmp_path: Path, scale: float) -> None:
+@pytest.mark.parametrize("variant", ["autobitlinear", "bitlinear"])
+# 1e-39: found by fuzzing, its inverse is no float32.
+@pytest.mark.parametrize("scale", [np.nan, 0.0, -1.0, np.inf, 1e-39])
+def test_impossible_scale_is_refused(tmp_path: Path, scale: float, variant: str) -> None:
     from safetensors.numpy import load_file, save_file
 
-    folder = write_directory(SOURCE, tmp_path / "m", variant="autobitlinear")
+    folder = write_directory(SOURCE, tmp_path / "m", variant=variant)
     tensors = load_file(folder / "model.safetensors")
     tensors[f"{UP}_scale"] = np.array([scale], dtype=np.float32)
     save_file(tensors, folder / "model.safetensors")

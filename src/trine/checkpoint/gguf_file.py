@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import reprlib
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trine.checkpoint.mapping import MappedFile
+from trine.checkpoint.safetensors import is_name
 from trine.errors import CheckpointError
 from trine.ternary.gguf import LAYOUTS
 
@@ -216,11 +218,14 @@ class _Cursor:
                 f"{self._path} is damaged: {what} of {length} bytes, at most {limit} can be"
             )
         try:
-            return self.take(length).tobytes().decode("utf-8")
+            text = self.take(length).tobytes().decode("utf-8")
         except UnicodeDecodeError:
             raise CheckpointError(
                 f"{self._path} is damaged: {what} before byte {self.position} is not UTF-8"
             ) from None
+        if limit is not None and not is_name(text):
+            raise CheckpointError(f"{self._path} is damaged: {what} is {reprlib.repr(text)}")
+        return text
 
     def value(self, key: str) -> Any:
         kind = self.unsigned(4)

@@ -31,6 +31,9 @@ INDEX = "model.safetensors.index.json"
 # Not the other formats that a repository may carry beside them.
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 
+# Scales between these are numbers, and so are their inverses.
+_LEAST, _LARGEST = np.float32(1e-37), np.float32(1e37)
+
 Files = dict[str, SafetensorsFile]
 
 
@@ -87,11 +90,11 @@ class HFCheckpoint(Checkpoint):
         if self.has_master:
             codes, scale = absmean_ternary(tensor.astype(np.float32))
             return TernaryWeight(pack_hf(codes), scale)
-        scale = np.float32(self._tensor(_scale_of(name)).reshape(()))
-        if not np.isfinite(scale) or scale <= 0:
-            raise CheckpointError(f"{self._directory}: the scale of {name} is {scale}")
+        stored = np.float32(self._tensor(_scale_of(name)).reshape(()))
+        if not _LEAST <= stored <= _LARGEST:
+            raise CheckpointError(f"{self._directory}: the scale of {name} is {stored}")
         divides = self.native_mode == "packed"
-        return TernaryWeight(tensor, np.float32(1) / scale if divides else scale)
+        return TernaryWeight(tensor, np.float32(1) / stored if divides else stored)
 
     def _locate(self, patterns: Sequence[str]) -> Path:
         """The directory that holds the files of these names, as far as there are any."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +31,15 @@ DTYPES: Mapping[str, Any] = {
 }
 # The library's own limit on the header; a larger one is damage or an attack.
 MAX_HEADER_BYTES = 100_000_000
+
+
+# Far above every name there is, and short enough for a message of one line.
+_LONGEST_NAME = 200
+
+
+def is_name(text: str) -> bool:
+    """Whether a file's word for a tensor or key can stand in a message of one line."""
+    return text.isprintable() and len(text) <= _LONGEST_NAME
 
 
 class SafetensorsFile:
@@ -84,6 +94,10 @@ class SafetensorsFile:
         return dtype, shape, end - begin
 
     def _entry(self, name: str, entry: Any) -> tuple[str, tuple[int, ...], int, int]:
+        if not is_name(name):
+            raise CheckpointError(
+                f"{self.path} is damaged: {reprlib.repr(name)} is no tensor's name"
+            )
         where = f"{self.path}: {name}"
         try:
             dtype = entry["dtype"]

@@ -1,7 +1,8 @@
-"""The driver over a board: pynq is a stand-in whose memory is not coherent until it is flushed."""
+"""The driver over stand-ins: a board whose memory is not coherent until it is flushed, a bench."""
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from hw.units import HEADLINE, check, random_case
 from trine.errors import HardwareError, ToolError
+from trine.hw.bench import Bench
 from trine.hw.board import Board
 from trine.hw.driver import Driver
 from trine.hw.registers import Register
@@ -145,3 +147,21 @@ def test_without_pynq_the_install_command_is_told(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "pynq", None)
     with pytest.raises(ToolError, match="pip install pynq"):
         board()
+
+
+def test_a_bench_of_coroutines_gives_exact_sums(monkeypatch: pytest.MonkeyPatch) -> None:
+    # cocotb's resume runs a coroutine in the simulator's thread; here in a loop of its own.
+    resume = lambda function: lambda *given: asyncio.run(function(*given))  # noqa: E731
+    monkeypatch.setitem(sys.modules, "cocotb.task", SimpleNamespace(resume=resume))
+    simulation = Simulation(HEADLINE, MemoryModel(size=4 << 20))
+
+    async def read(offset: int) -> int:
+        return simulation.read(offset)
+
+    async def write(offset: int, value: int) -> None:
+        simulation.write(offset, value)
+
+    async def wait(clocks: int) -> bool:
+        return simulation.wait(clocks)
+
+    check(Driver(Bench(simulation.memory, read, write, wait)), *random_case(21, 300, 1, 0))

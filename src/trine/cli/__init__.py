@@ -23,10 +23,23 @@ from trine.cli import (
     profile,
     report,
     train,
+    verify,
 )
 from trine.errors import TrineError
 
-VERBS = (generate, chat, perplexity, profile, bench, report, train, convert, inspection, info)
+VERBS = (
+    generate,
+    chat,
+    perplexity,
+    verify,
+    profile,
+    bench,
+    report,
+    train,
+    convert,
+    inspection,
+    info,
+)
 FAILED = 1
 USAGE = 2
 INTERRUPTED = 130

@@ -1,7 +1,7 @@
 """What is known about real weights, to stand beside a check of them.
 
-Sources: wikitext-2 perplexity and greedy text, bitnet.cpp's and llama.cpp's own measurements of
-the released files; task scores, the model card of microsoft/bitnet-b1.58-2B-4T.
+Task scores are those of the model card of microsoft/bitnet-b1.58-2B-4T. Perplexities and text were
+reported of the released weights; they were not measured with this program.
 """
 
 from __future__ import annotations

@@ -73,9 +73,9 @@ def check_layers(
 
 
 def _tensors(directory: Path) -> dict[str, Any]:
-    found = {}
+    found: dict[str, Any] = {}
     for path in sorted(directory.glob("*.safetensors")):
-        file = safe_open(path, framework="pt")
+        file: Any = safe_open(path, framework="pt")
         found |= dict.fromkeys(file.keys(), file)
     return found
 
@@ -91,7 +91,8 @@ def _one_layer(directory: Path) -> Any:
     config.num_hidden_layers = 1
     quantization = transformers.BitNetQuantConfig(**declared)
     with torch.device("meta"):
-        model: Any = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        auto: Any = transformers.AutoModelForCausalLM
+        model = auto.from_config(config, dtype=torch.float32)
         bitnet.replace_with_bitnet_linear(model, ["lm_head"], quantization)
     base = model.model.eval()
     base.layers.to_empty(device="cpu")
@@ -150,9 +151,10 @@ def _judge(
         if mode == "online":
             master = checkpoint.master(layer_tensor(number, name)).astype(np.float32)
         ternary = Ternary(unpack_hf(stored.packed), stored.scale, stored.scale, master)
-        x, y = (part[:, rows] for part in seen[name])
-        own = _quantised(modules[name], x, mode, ternary)
-        call = Call(name, "bitlinear", picked, (x[0].numpy(),), y[0].numpy(), None, own)
+        states, given = (part[:, rows] for part in seen[name])
+        own = _quantised(modules[name], states, mode, ternary)
+        inputs = (states[0].numpy(),)
+        call = Call(name, "bitlinear", picked, inputs, given[0].numpy(), None, own)
         found.append(numeric_check.check_ternary(call, ternary, "prefill", number, FLOAT32))
         native = NativeBitLinear(
             stored.packed,
@@ -162,6 +164,6 @@ def _judge(
             threads=threads,
             divides=False,
         )
-        call = Call(NATIVE + name, "bitlinear", picked, (x[0].numpy(),), native(x)[0].numpy())
+        call = Call(NATIVE + name, "bitlinear", picked, inputs, native(states)[0].numpy())
         found.append(numeric_check.check_ternary(call, ternary, "prefill", number, FLOAT32))
     return found

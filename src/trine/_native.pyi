@@ -159,7 +159,7 @@ class BitLinear:
         x: NDArray[np.float32],
         out: NDArray[np.float32],
     ) -> None:
-        """Write (sum q t) * weight_scale / s to out [T, N], q and s being the int8 codes of x [T, K].
+        """Write (sum q t) * weight_scale / s to out [T, N]; q, s are the int8 codes of x [T, K].
 
         tiles and row_sums as for `accumulate`. A row of x that holds a NaN or an infinity gives a
         row of NaN. T may be 0.

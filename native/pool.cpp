@@ -16,8 +16,8 @@ namespace {
 // take a core from anybody for a time that somebody notices.
 constexpr std::chrono::microseconds kSpin{200};
 
-// Then a waiting worker offers its core: there may be more workers than cores.
-constexpr int kPausesBeforeYield = 2000;
+// The clock is read once for so many pauses.
+constexpr int kPauses = 16;
 
 void pause() {
 #if defined(__x86_64__)
@@ -25,18 +25,6 @@ void pause() {
 #elif defined(__aarch64__)
   asm volatile("yield");
 #endif
-}
-
-template <class Condition>
-void wait_until(const Condition& condition) {
-  for (int pauses = 0; !condition();) {
-    if (pauses < kPausesBeforeYield) {
-      ++pauses;
-      pause();
-    } else {
-      std::this_thread::yield();
-    }
-  }
 }
 
 }  // namespace
@@ -58,12 +46,31 @@ Pool::Pool(int threads) : threads_(threads) {
 
 Pool::~Pool() { stop(); }
 
+template <class Condition>
+void Pool::wait_until(const Condition& done) {
+  const auto until = std::chrono::steady_clock::now() + kSpin;
+  do {
+    for (int i = 0; i < kPauses; ++i) {
+      if (done()) return;
+      pause();
+    }
+  } while (std::chrono::steady_clock::now() < until);
+  std::unique_lock<std::mutex> lock(sleep_mutex_);
+  // Before done() is asked again: either this sees the change, or tell() sees the sleeper.
+  sleepers_.fetch_add(1);
+  wake_.wait(lock, done);
+  sleepers_.fetch_sub(1);
+}
+
+void Pool::tell() {
+  if (sleepers_.load() == 0) return;
+  const std::lock_guard<std::mutex> lock(sleep_mutex_);
+  wake_.notify_all();
+}
+
 void Pool::stop() {
   stopping_.store(true);
-  {
-    const std::lock_guard<std::mutex> lock(sleep_mutex_);
-    wake_.notify_all();
-  }
+  tell();
   for (std::thread& helper : helpers_) helper.join();
 }
 
@@ -75,29 +82,19 @@ void Pool::run(const std::function<void(int)>& body) {
   }
   body_ = &body;
   unfinished_.store(threads_ - 1, std::memory_order_relaxed);
-  run_number_.fetch_add(1);  // sequentially consistent against `sleepers_`, see work()
-  {
-    const std::lock_guard<std::mutex> sleeping(sleep_mutex_);
-    if (sleepers_ > 0) wake_.notify_all();
-  }
+  run_number_.fetch_add(1);
+  tell();
   body(0);
-  wait_until([&] { return unfinished_.load(std::memory_order_acquire) == 0; });
+  wait_until([&] { return unfinished_.load() == 0; });
 }
 
 void Pool::work(int worker) {
   for (std::uint64_t seen = 0;; ++seen) {
-    const auto called = [&] { return run_number_.load() > seen || stopping_.load(); };
-    const auto until = std::chrono::steady_clock::now() + kSpin;
-    while (!called() && std::chrono::steady_clock::now() < until) pause();
-    if (!called()) {
-      std::unique_lock<std::mutex> lock(sleep_mutex_);
-      ++sleepers_;
-      wake_.wait(lock, called);
-      --sleepers_;
-    }
+    wait_until([&] { return run_number_.load() > seen || stopping_.load(); });
     if (stopping_.load()) return;
     (*body_)(worker);
-    unfinished_.fetch_sub(1, std::memory_order_release);
+    unfinished_.fetch_sub(1);
+    tell();
   }
 }
 
@@ -106,9 +103,10 @@ void Pool::barrier() {
   const std::uint64_t number = barrier_number_.load(std::memory_order_acquire);
   if (arrived_.fetch_add(1, std::memory_order_acq_rel) == threads_ - 1) {
     arrived_.store(0, std::memory_order_relaxed);
-    barrier_number_.store(number + 1, std::memory_order_release);
+    barrier_number_.store(number + 1);
+    tell();
   } else {
-    wait_until([&] { return barrier_number_.load(std::memory_order_acquire) != number; });
+    wait_until([&] { return barrier_number_.load() != number; });
   }
 }
 

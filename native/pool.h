@@ -11,9 +11,10 @@
 
 namespace trine {
 
-// `threads` workers, the caller being worker 0. Between two runs the others spin for a moment, so
-// that a token follows a token without a system call, and then sleep, so that another pool of the
-// process (PyTorch's) gets the cores. One run at a time: further callers wait.
+// `threads` workers, the caller being worker 0. Who waits, for a run or within one, spins for a
+// moment, so that a token follows a token without a system call, and then sleeps, so that others
+// get the core: another pool of the process (PyTorch's), or the very worker that is waited for.
+// One run at a time: further callers wait.
 class Pool {
  public:
   // Throws std::invalid_argument unless 1 <= threads <= kMaxThreads, std::system_error when the
@@ -38,6 +39,11 @@ class Pool {
   void work(int worker);
   void stop();
 
+  // Returns when done() holds, which is sequentially consistent and follows a change that is told.
+  template <class Condition>
+  void wait_until(const Condition& done);
+  void tell();
+
   int threads_;
   std::vector<std::thread> helpers_;
   std::mutex one_run_;
@@ -52,7 +58,7 @@ class Pool {
 
   std::mutex sleep_mutex_;
   std::condition_variable wake_;
-  int sleepers_ = 0;
+  std::atomic<int> sleepers_{0};
 };
 
 // Hands out 0 .. count - 1 in order, each once, to whichever worker asks first: a worker that the

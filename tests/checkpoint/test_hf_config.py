@@ -38,7 +38,8 @@ def test_the_published_geometry_is_the_preset() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "llama"}, "model_type is 'llama'"),
+        ({"model_type": "qwen3"}, "model_type is 'qwen3'"),
+        ({"model_type": "llama"}, "a 'llama' model is ternary with a quantization_config"),
         ({"hidden_act": "silu"}, "hidden_act is 'silu'"),
         ({"attention_bias": True}, "attention_bias is True"),
         ({"rope_scaling": {"type": "linear", "factor": 2}}, "rope_scaling: type is 'linear'"),

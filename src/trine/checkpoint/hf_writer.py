@@ -4,13 +4,15 @@ packed   each ternary matrix uint8 [N/4, K] (the layout of `trine.ternary.hf`) w
          `weight_scale` [1] that multiplies: `linear_class: autobitlinear`, offline
 master   float weights as they were trained, which are quantised at each call: online
 
-Everything else keeps its dtype, so nothing is rounded. One file: transformers maps it, and no
-reader needs the weights in pieces.
+Nothing is rounded. Masters keep their dtype; beside packed weights all floats are float32, because
+the scales are, and transformers keeps the stored dtypes of a packed checkpoint and cannot multiply
+two of them. One file: transformers maps it, and no reader needs the weights in pieces.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -61,11 +63,14 @@ def write_hf(
 
 def _stored(source: Checkpoint, name: str, form: Form) -> list[StoredTensor]:
     shape = tensor_shape(source.config, name)
-    if not is_ternary(name) or form == "master":
+    if form == "master":
         get = source.master if is_ternary(name) else source.dense
         tensor = get(name)
         size = tensor.dtype.itemsize * tensor.size
         return [StoredTensor(name, _kind(tensor), shape, size, partial(get, name))]
+    if not is_ternary(name):
+        size = 4 * math.prod(shape)
+        return [StoredTensor(name, "F32", shape, size, partial(_float32, source, name))]
     n, k = shape
     if n % CODES_PER_BYTE:
         raise CheckpointError(
@@ -78,6 +83,10 @@ def _stored(source: Checkpoint, name: str, form: Form) -> list[StoredTensor]:
         StoredTensor(name, "U8", packed, n * k // CODES_PER_BYTE, weight.packed),
         StoredTensor(f"{name}_scale", "F32", (1,), 4, weight.scale),
     ]
+
+
+def _float32(source: Checkpoint, name: str) -> NDArray[np.float32]:
+    return source.dense(name).astype(np.float32, copy=False)
 
 
 class _Once:
@@ -128,7 +137,11 @@ def _document(source: Checkpoint, form: Form) -> dict[str, Any]:
         "quantization_mode": "offline" if form == "packed" else "online",
     }
     quantization.setdefault("modules_to_not_convert", ["lm_head"])
-    return document | {"quantization_config": quantization}
+    document |= {"quantization_config": quantization}
+    if form == "packed":
+        document.pop("torch_dtype", None)  # its older name
+        document["dtype"] = "float32"
+    return document
 
 
 def hf_document(source: Checkpoint) -> dict[str, Any]:

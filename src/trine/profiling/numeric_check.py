@@ -152,7 +152,7 @@ def _expected(call: Call, config: ModelConfig) -> Floats:
         product = inputs[0].astype(np.float64) @ _weight(call).astype(np.float64).T
         return product.astype(np.float32)
     if call.kind == "activation":
-        return reference.relu2(inputs[0])
+        return reference.ACTIVATIONS[config.activation](inputs[0])
     if call.kind == "gating":
         gated: Floats = np.multiply(inputs[0], inputs[1])
         return gated

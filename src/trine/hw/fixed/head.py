@@ -1,7 +1,7 @@
 """The lm_head: a ternary scan of all rows, exact rescoring of the best against integer rows.
 
-The golden token is the argmax over all integer rows, ties to the smallest id. The screen is right when
-that row is among the `keep` best of the scan; where it is not, its rank says by how much.
+The golden token is the argmax over all integer rows, ties to the smallest id. The screen is right
+when that row is among the `keep` best of the scan; where it is not, its rank says by how much.
 """
 
 from __future__ import annotations

@@ -153,6 +153,6 @@ def test_a_prompt_goes_through_the_models_tokenizer(
     tokenizer.save(str(folder / "tokenizer.json"))
     command = ["profile", str(folder), "--prompt", "Microsoft is", "--json", "--decode", "2"]
     assert cli.run(command) == 0
-    ((checkpoint, tokens, settings, _),) = finished_run
+    ((checkpoint, tokens, settings, *_),) = finished_run
     assert (tokens.ids, tokens.prompt) == ([7, 9], "Microsoft is")
     assert (checkpoint.config.layers, settings.mode, settings.layers) == (2, "offline", 2)

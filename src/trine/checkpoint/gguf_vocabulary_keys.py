@@ -51,6 +51,9 @@ def vocabulary_keys(text: TextSource, config: ModelConfig) -> Vocabulary:
         keys[TOKENIZER_JSON] = text.tokenizer_json
         found, missing = _bpe(json.loads(text.tokenizer_json), text, config)
         keys |= found
+    else:
+        # What llama.cpp asks of a file whose users give token ids.
+        keys["tokenizer.ggml.model"] = "none"
     if text.chat_template is not None:
         keys[CHAT_TEMPLATE] = text.chat_template
     for key, value in ((TOKENIZER_CONFIG, text.config), (GENERATION_CONFIG, text.generation)):

@@ -119,7 +119,7 @@ def worst_error(model: Any, layers: int) -> float:
 
 
 def memory(folder: Path, how: str, threads: int) -> dict[str, float]:
-    """Resident MB that loading and a first token add to this process, and what the weights should take."""
+    """MB that loading and a first token add to this process, and what the weights should take."""
     process = psutil.Process()
     before = process.memory_info().rss
     model = load(folder, how, threads)

@@ -8,7 +8,7 @@ speed is compared here. Each runs in a process of its own that is loaded once. A
 for each test in turn, and probes the memory's and the int8 units' roofs in between, because a
 shared machine's speed drifts; ratios are taken within a round, and their medians printed.
 
-trine two_bit+int8, base3+screened    this project
+trine two_bit+int8, ...               this project: packing of the body, kind of lm_head
 llama.cpp TQ2_0                       llama-cpp-python of the index, built by this machine's
                                       compiler for its own instruction set; lm_head in Q6_K, which
                                       is what llama.cpp's own quantisation makes of it
@@ -40,6 +40,7 @@ DEPTH = 64
 DECODED = 16
 PROMPTS = {"pp3": 3, "pp512": 512}
 TESTS = ("decode", *PROMPTS)
+OURS = (("two_bit", "int8"), ("two_bit", "screened"), ("base3", "screened"))
 
 # A program: what a test of it is called with, and gives in seconds a token.
 Program = Callable[[str], float]
@@ -255,7 +256,7 @@ def main() -> None:
             print(f"loading {name}", file=sys.stderr)
             programs[name] = stack.enter_context(running(python, kind, *arguments))
 
-        for body, head in (("two_bit", "int8"), ("base3", "screened")):
+        for body, head in OURS:
             add(f"trine {body}+{head}", sys.executable, "trine", options.model, threads, body, head)
         if options.peers:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -39,7 +39,7 @@ with_module() {
     SANITIZED_MODULE=$(echo "$at"/_native*.so) LD_PRELOAD=$("$cxx" -print-file-name="$runtime") \
         ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
         TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1 \
-        PYTHONPATH=tests/native:tests "$python" -m pytest -q -p sanitized "$@"
+        PYTHONPATH=tests/native:tests "$python" -m pytest -q --capture=sys -p sanitized "$@"
 }
 
 with_module address,undefined libasan.so tests/kernels tests/model/test_engine.py \

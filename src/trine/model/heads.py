@@ -21,9 +21,9 @@ from trine.ternary.tiles import Code
 HeadKind = Literal["float", "int8", "screened"]
 KINDS: tuple[HeadKind, ...] = ("float", "int8", "screened")
 
-# Rows that a screened head rescores: 5 MB of exact rows at 2B-4T size. How often the best row is
+# Rows that a screened head rescores: 21 MB of exact rows at 2B-4T size. How often the best row is
 # among them is what benchmarks/heads.py measures.
-KEEP = 1024
+KEEP = 4096
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
     (good / "model.gguf").write_text("another format")
     other = write_directory(SOURCE, tmp_path / "other", variant="autobitlinear")
     config = json.loads((other / "config.json").read_text())
-    (other / "config.json").write_text(json.dumps(config | {"model_type": "llama"}))
+    (other / "config.json").write_text(json.dumps(config | {"model_type": "mamba"}))
     (tmp_path / "empty").mkdir()
     names = {"someone/good": good, "someone/other": other, "someone/empty": tmp_path / "empty"}
     with serve(names) as running:
@@ -70,7 +70,7 @@ def test_the_config_comes_alone_and_the_weights_when_asked_for(hub: Hub, tmp_pat
 
 def test_another_model_costs_one_small_file(hub: Hub, tmp_path: Path) -> None:
     _, error = run(hub, tmp_path / "home", "someone/other", "fetch")
-    assert "model_type is 'llama'" in error
+    assert "model_type is 'mamba'" in error
     assert hub.fetched() == ["config.json"]
 
 

@@ -53,11 +53,13 @@ def main(run: RunFolder, folder: Path, to: Path) -> None:
         sys.exit(f"the text in {folder} is not what {run.root} was trained on")
     pack(trained, run.root, packed)
     shipped = build(open_checkpoint(str(packed)), mode="offline", dtype="float32")
+    unrounded = build(trained, mode="offline", dtype="float32")
     twin: Any = transformers.AutoModelForCausalLM.from_pretrained(run.twin, dtype=torch.float32)
     scorers = {
         "byte unigram": ByteBigram(books.training.values(), order=1),
         "byte bigram": ByteBigram(books.training.values(), order=2),
         "float32 twin": _scorer(twin, tokenizer, recipe),
+        "float32 embedding": _scorer(unrounded, tokenizer, recipe),
         "builtin:stories": _scorer(shipped, tokenizer, recipe),
     }
     scores = {}
@@ -96,6 +98,8 @@ def _figures(
         "perplexity_per_byte": {name: each.perplexity for name, each in total.items()},
         "against_bigram": total["builtin:stories"].perplexity / total["byte bigram"].perplexity,
         "against_twin": total["builtin:stories"].perplexity / total["float32 twin"].perplexity,
+        "against_unrounded": total["builtin:stories"].perplexity
+        / total["float32 embedding"].perplexity,
         "shared_64_bytes": shared,
         "training_loss": {
             name: sum(record["loss"][name] for record in last) / len(last)

@@ -58,7 +58,7 @@ class Contract:
     keep              rows that the screen hands to exact rescoring
     """
 
-    embedding_bits: int = 10
+    embedding_bits: int = 8
     residual_bits: int = 32
     norm_bits: int = 25
     square_bits: int = 18
@@ -76,7 +76,7 @@ class Contract:
     probability_bits: int = 16
     chunk: int = 32
     hidden_bits: int = 16
-    head_bits: int = 10
+    head_bits: int = 8
     keep: int = 256
 
     def __post_init__(self) -> None:

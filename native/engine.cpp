@@ -119,6 +119,7 @@ class Engine::Pass {
 
   void work(int worker) {
     std::size_t phase = 0;
+    if (worker == 0) begin_ = now();
     embed(worker, phase);
     for (std::size_t layer = 0; layer < geometry_.layers; ++layer) {
       attend(worker, phase, layer);
@@ -132,7 +133,6 @@ class Engine::Pass {
   // Runs body(items) on every worker, waits for all, and lets worker 0 keep the books.
   template <class Body>
   void run(int worker, std::size_t& phase, Step step, int layer, const Body& body) {
-    const std::int64_t begin = worker == 0 && watch_.events != nullptr ? now() : 0;
     body(items_[phase % 3]);
     if (worker == 0) {
       // The phase before last is the one that nobody can be in any more.
@@ -141,8 +141,11 @@ class Engine::Pass {
     }
     ++phase;
     engine_.pool_.barrier();
-    if (worker == 0 && watch_.events != nullptr)
-      watch_.events->push_back({step, layer, begin, now()});
+    if (worker == 0 && watch_.events != nullptr) {
+      const std::int64_t end = now();
+      watch_.events->push_back({step, layer, begin_, end});
+      begin_ = end;
+    }
   }
 
   // Read by the others behind the barrier, at the end of a layer.
@@ -157,6 +160,7 @@ class Engine::Pass {
     if (!watch_.tap) return;
     if (worker == 0) watch_.tap(step, layer, data, count_, columns, scales);
     engine_.pool_.barrier();
+    if (worker == 0) begin_ = now();
   }
 
   // Tokens that one item of a norm takes: whole groups of the GEMM, whose panel they fill.
@@ -371,6 +375,8 @@ class Engine::Pass {
   float* const hidden_;
   const Watch& watch_;
   Items items_[3];
+  // Where a step begins: at the end of the one before, since another worker may have gone on first.
+  std::int64_t begin_ = 0;  // worker 0's
   Clock::time_point last_stop_;
   bool stop_next_ = false;  // worker 0's
   bool stopped_ = false;    // everybody's, changed between two barriers

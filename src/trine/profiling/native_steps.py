@@ -264,7 +264,7 @@ class Steps:
 
 
 def _gap(pass_: Pass, index: int, before: str, following: Span, begin: int) -> Record:
-    """What lies between two steps, named by them: barriers, and at the edges Python."""
+    """What lies between two steps, named by them: Python, since the engine leaves nothing out."""
     neighbours = f"{before} → {following.step or 'end'}"
     layer = following.layer if before != "start" else -1
     scope = f"model.layers.{layer}." if layer >= 0 else ""

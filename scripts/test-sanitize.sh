@@ -35,8 +35,11 @@ with_module() {
         -DCMAKE_CXX_FLAGS="-fsanitize=$sanitizers -g1 -fno-omit-frame-pointer" \
         -DPython_EXECUTABLE="$python" -Dnanobind_DIR="$("$python" -m nanobind --cmake_dir)" >/dev/null
     cmake --build "$at" -- --quiet
-    # Python itself leaks what lives as long as it does; a failed huge allocation is a test.
-    SANITIZED_MODULE=$(echo "$at"/_native*.so) LD_PRELOAD=$("$cxx" -print-file-name="$runtime") \
+    # The runtime finds the function behind a C++ exception only in a library that is there when it
+    # starts. Python itself leaks what lives as long as it does; a failed huge allocation is a test.
+    local preload
+    preload="$("$cxx" -print-file-name="$runtime") $("$cxx" -print-file-name=libstdc++.so)"
+    SANITIZED_MODULE=$(echo "$at"/_native*.so) LD_PRELOAD=$preload \
         ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
         TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1 \
         PYTHONPATH=tests/native:tests "$python" -m pytest -q --capture=sys -p sanitized "$@"

@@ -63,15 +63,7 @@ void digit_tiles(const std::uint8_t* tiles, std::size_t apart, std::size_t lines
                                      part == 0, total[part]);
     }
   }
-  for (std::size_t tile = 0; tile < kTiles; ++tile) {
-    for (std::size_t part = 0; part < kRegisters<V>; ++part) {
-      const std::size_t row = tile * apart * kTileRows + part * V::kRows;
-      for (int token = 0; token < kTokens; ++token) {
-        store_rows<V, V::kDigits>(total[part][tile][token], row_sums + row, activations.sums[token],
-                                  out + static_cast<std::size_t>(token) * out_stride + row);
-      }
-    }
-  }
+  store_tiles<V, V::kDigits>(total, apart, row_sums, activations, out, out_stride);
 }
 
 // Base 3 without digits, where one instruction multiplies unsigned bytes into 32 bits. With

@@ -71,16 +71,7 @@ void two_bit_tiles(const std::uint8_t* tiles, std::size_t apart, std::size_t lin
           activations.codes + first * kLineK[kTwoBit], activations.stride, part == 0, total[part]);
     }
   }
-  for (std::size_t tile = 0; tile < kTiles; ++tile) {
-    for (std::size_t part = 0; part < kRegisters<V>; ++part) {
-      const std::size_t row = tile * apart * kTileRows + part * V::kRows;
-      for (int token = 0; token < kTokens; ++token) {
-        store_rows<V, Form::kCodes>(total[part][tile][token], row_sums + row,
-                                    activations.sums[token],
-                                    out + static_cast<std::size_t>(token) * out_stride + row);
-      }
-    }
-  }
+  store_tiles<V, Form::kCodes>(total, apart, row_sums, activations, out, out_stride);
 }
 
 }  // namespace

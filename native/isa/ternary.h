@@ -60,6 +60,22 @@ void store_rows(typename V::Sums sums, const std::int32_t* row_sums, std::int32_
   }
 }
 
+// Stores the sums of kTiles tiles that lie `apart` tiles from one another.
+template <class V, Form kForm, int kTokens, std::size_t kTiles>
+void store_tiles(const typename V::Sums (*total)[kTiles][kTokens], std::size_t apart,
+                 const std::int32_t* row_sums, const Activations& activations, std::int32_t* out,
+                 std::size_t out_stride) {
+  for (std::size_t tile = 0; tile < kTiles; ++tile) {
+    for (std::size_t part = 0; part < kRegisters<V>; ++part) {
+      const std::size_t row = tile * apart * kTileRows + part * V::kRows;
+      for (int token = 0; token < kTokens; ++token) {
+        store_rows<V, kForm>(total[part][tile][token], row_sums + row, activations.sums[token],
+                             out + static_cast<std::size_t>(token) * out_stride + row);
+      }
+    }
+  }
+}
+
 // Tiles that are walked together, line by line: memory is then read in as many streams, which
 // fills its pipes better than one, and their rows share the broadcast activations. The sums of all
 // must fit the registers.

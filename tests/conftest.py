@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+
 import hypothesis
 
 # A deadline is a timing assert, and this machine may be anyone's.
 hypothesis.settings.register_profile("trine", deadline=None)
 hypothesis.settings.load_profile("trine")
+
+# A shell has its background jobs ignore Ctrl-C, and what they start inherits that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -96,22 +96,16 @@ float largest(const float* scores, float least) {
   return least;
 }
 
-// The sum of a block's weights, in kLanes lanes.
+// Adds a block's weights to the sums of kLanes lanes, after scaling these.
 template <class V>
-float total_of(const float* weights) {
-  constexpr std::size_t kParts = kLanes / V::kFloats;
-  typename V::Floats sums[kParts];
-  for (std::size_t part = 0; part < kParts; ++part) {
-    sums[part] = V::load_floats(weights + part * V::kFloats);
+void add_weights(const float* weights, float factor, float* sums) {
+  for (std::size_t lane = 0; lane < kLanes; lane += V::kFloats) {
+    auto block = V::load_floats(weights + lane);
     for (std::size_t k = kLanes; k < kBlockKeys; k += kLanes) {
-      sums[part] = V::add_floats(sums[part], V::load_floats(weights + k + part * V::kFloats));
+      block = V::add_floats(block, V::load_floats(weights + k + lane));
     }
+    V::store_floats(sums + lane, V::fma(V::load_floats(sums + lane), V::set_floats(factor), block));
   }
-  float lanes[kLanes];
-  for (std::size_t part = 0; part < kParts; ++part) {
-    V::store_floats(lanes + part * V::kFloats, sums[part]);
-  }
-  return sum_lanes(lanes);
 }
 
 // One block of keys or values as floats.
@@ -141,10 +135,9 @@ void attend(const AttendBlocks& blocks, const float* queries, std::size_t rows,
   float* const scores = values + kBlockKeys * padded;      // [rows][kBlockKeys]
   float* const mixed = scores + kAttendRows * kBlockKeys;  // [rows][padded]
   float top[kAttendRows];
-  float total[kAttendRows];
+  float total[kAttendRows][kLanes] = {};
   for (std::size_t m = 0; m < rows; ++m) {
     top[m] = kHidden;
-    total[m] = 0.0f;
     for (std::size_t d = 0; d < padded; ++d) mixed[m * padded + d] = 0.0f;
   }
 
@@ -169,17 +162,19 @@ void attend(const AttendBlocks& blocks, const float* queries, std::size_t rows,
       for (std::size_t k = 0; k < kBlockKeys; ++k) score[k] = exp_negative(score[k] - highest);
       const float factor = exp_negative(top[m] - highest);
       top[m] = highest;
-      total[m] = total[m] * factor + total_of<V>(score);
+      add_weights<V>(score, factor, total[m]);
       if constexpr (kCache == kCacheInt8) {
         for (std::size_t k = 0; k < count; ++k) score[k] *= blocks.value_scales[first + k];
       }
       float* sums = mixed + m * padded;
+      if (factor == 1.0f) continue;  // as for most blocks
       for (std::size_t d = 0; d < padded; ++d) sums[d] *= factor;
     }
     multiply<V>(scores, rows, kBlockKeys, values, padded, count, padded, mixed, padded, true);
   }
   for (std::size_t m = 0; m < rows; ++m) {
-    for (std::size_t d = 0; d < dim; ++d) out[m * dim + d] = mixed[m * padded + d] / total[m];
+    const float sum = sum_lanes(total[m]);
+    for (std::size_t d = 0; d < dim; ++d) out[m * dim + d] = mixed[m * padded + d] / sum;
   }
 }
 

@@ -37,11 +37,12 @@ with_module() {
     cmake --build "$at" -- --quiet
     # The runtime finds the function behind a C++ exception only in a library that is there when it
     # starts. Python itself leaks what lives as long as it does; a failed huge allocation is a test.
+    # NumPy's OpenBLAS is not instrumented: its own threads would look like races.
     local preload
     preload="$("$cxx" -print-file-name="$runtime") $("$cxx" -print-file-name=libstdc++.so)"
     SANITIZED_MODULE=$(echo "$at"/_native*.so) LD_PRELOAD=$preload \
         ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
-        TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1 \
+        TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1 OPENBLAS_NUM_THREADS=1 \
         PYTHONPATH=tests/native:tests "$python" -m pytest -q --capture=sys -p sanitized "$@"
 }
 

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import csv
+import json
 from pathlib import Path
 
 import pytest
 
-from trine.checkpoint.config import LINEARS
+from small_predictions import prediction
 from trine.cli import fpga, run
-from trine.hw.predict import Evidence, Prediction, Range, Term
-from trine.hw.sources import Unit
-
-
-def prediction() -> Prediction:
-    """Every operator takes 1000, 800, 750 clocks; a layer of four."""
-    names = (*LINEARS, "lm_head")
-    terms = tuple(
-        Term(name, count, Range(1000, 800, 750).times(count), "counted", "")
-        for name in names
-        for count in [1 if name == "lm_head" else 4]
-    )
-    return Prediction(Unit(), 100.0, Evidence(110.0, 3500), terms)
 
 
 @pytest.mark.parametrize(
@@ -36,22 +23,18 @@ def test_fpga_stands_beside_a_backend_that_runs(given: str, wanted: tuple[str, b
     assert fpga.split_backend(given) == wanted
 
 
-def test_the_profile_shows_predictions_beside_the_cpus_times(
+def test_a_profile_with_fpga_shows_and_keeps_the_prediction(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr(fpga, "predict_for", lambda checkpoint, *, quiet: prediction())
     short = ["--tokens", "3", "--decode", "1", "--repeat", "1", "--warmup", "0", "--lang", "en"]
-    out = ["--out", str(tmp_path / "p")]
-    assert run(["profile", "synthetic:tiny", "--backend", "fpga", *short, *out]) == 0
+    out = tmp_path / "p"
+    assert run(["profile", "synthetic:tiny", "--backend", "fpga", *short, "--out", str(out)]) == 0
     shown = capsys.readouterr().out
-    assert "PREDICTED, not measured" in shown
+    assert "PREDICTED, not measured on a board" in shown
     assert "110.0 MHz" in shown
-    with (tmp_path / "p" / fpga.FILE).open() as file:
-        rows = list(csv.DictReader(file))
-    nominal = {(r["Stage"], r["Operator"]): float(r["Predicted FPGA Nominal (ms)"]) for r in rows}
-    # 8 us a product; q, k and v are one step of four layers, and three tokens are three passes.
-    assert nominal["decode", "qkv_proj"] == pytest.approx(3 * 4 * 0.008)
-    assert nominal["prefill", "qkv_proj"] == pytest.approx(3 * 3 * 4 * 0.008)
-    assert nominal["prefill", "lm_head"] == nominal["decode", "lm_head"] == pytest.approx(0.008)
-    assert all(float(r["Measured CPU (ms)"]) > 0 for r in rows)
-    assert not {"attention", "rope"} & {r["Operator"] for r in rows}
+    saved = json.loads((out / "profile.json").read_text())["fpga"]
+    assert saved["clock_mhz"] == 100 and len(saved["terms"]) == 9
+    assert (out / "fpga_prediction.csv").is_file()
+    assert (out / "plots" / "fpga.en.png").is_file()
+    assert "Predicted, not measured on a board" in (out / "report.md").read_text()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from trine.checkpoint.open import open_checkpoint
@@ -9,7 +11,7 @@ from trine.errors import UsageError
 from trine.hw import predict as module
 from trine.hw.count import group_clocks
 from trine.hw.explore import beats
-from trine.hw.predict import Evidence, Range, predict
+from trine.hw.predict import Evidence, predict
 from trine.hw.published import points
 from trine.hw.sources import Unit
 from trine.hw.traffic import PEAK_GBS, Streams, ddr_efficiency
@@ -86,10 +88,15 @@ def test_terms_add_up_and_say_what_they_are(monkeypatch: pytest.MonkeyPatch) -> 
     each = round(1000 / (0.75 * PEAK_GBS))
     rescore = 256 * config.hidden_size / 2 / 667 * 100
     assert total.nominal == pytest.approx(((7 * config.layers + 1) * each + rescore) / 1e5)
-    assert found.microseconds("q_proj", 3) == Range(
-        *(3 * round(1000 / (share * PEAK_GBS)) / 100 for share in (0.6, 0.75, 0.8))
-    )
-    assert found.microseconds("attention") is None
+    record = found.record()
+    assert (record.part, record.clock_mhz, record.fmax_mhz) == ("XC7Z020", 100.0, 110.0)
+    assert record.memory_gbs.nominal == pytest.approx(3.2)
+    assert record.terms == list(found.terms)
+    counted_ms = [round(1000 / (share * PEAK_GBS)) / 1e5 for share in (0.6, 0.75, 0.8)]
+    each = record.milliseconds("q_proj", 3)
+    assert each is not None
+    assert dataclasses.astuple(each) == pytest.approx([3 * ms for ms in counted_ms])
+    assert record.milliseconds("attention") is None
 
 
 @pytest.mark.hardware

@@ -15,6 +15,8 @@ from trine.report.texts import (
     en,
     foreign_en,
     foreign_zh,
+    fpga_en,
+    fpga_zh,
     native_en,
     native_zh,
     plots_en,
@@ -22,7 +24,13 @@ from trine.report.texts import (
     zh,
 )
 
-PAIRS = [(en, zh), (plots_en, plots_zh), (foreign_en, foreign_zh), (native_en, native_zh)]
+PAIRS = [
+    (en, zh),
+    (plots_en, plots_zh),
+    (foreign_en, foreign_zh),
+    (native_en, native_zh),
+    (fpga_en, fpga_zh),
+]
 
 
 def fields(text: str) -> list[str]:

@@ -184,6 +184,7 @@ def command(
         fetch(checkpoint, quiet=json)
         with Bar(quiet=json) as bar:
             result = _run(checkpoint, ids, settings, native if "native" in backends else None, bar)
+            result = replace(result, fpga=prediction)
             stopped: TrineError | KeyboardInterrupt | None
             stopped = _write(result, folder, lang.value, bar)
             if verify_fixes and settings and result.status == "complete" and stopped is None:
@@ -191,13 +192,6 @@ def command(
                 result, stopped = _verified(result, child, bar)
                 stopped = _write(result, folder, lang.value, bar) or stopped
     code = _show(result, folder, lang.value, as_json=json)
-    if prediction is not None:
-        predicted = fpga.rows(result, prediction)
-        if folder is not None:
-            with writing(folder):
-                fpga.write_rows(predicted, prediction, folder)
-        if not json:
-            fpga.show_rows(predicted, prediction)
     if stopped is not None:
         raise stopped
     return code

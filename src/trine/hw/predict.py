@@ -7,21 +7,20 @@ the RTL may reach it; nothing here was measured on a board.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from trine.checkpoint.config import LINEARS, ModelConfig
 from trine.errors import UsageError
 from trine.hw.count import Shape, group_clocks
 from trine.hw.place import DEVICE, place, placed
 from trine.hw.sources import Unit
-from trine.hw.synth import synthesise, synthesised
+from trine.hw.synth import PART_NAME, synthesise, synthesised
 from trine.hw.traffic import PEAK_GBS
+from trine.profiling.prediction import HEAD, RESCORE, FpgaPrediction, PredictedTerm, Range, total
 
 # Matrices that take the same activations, in the order of a layer.
 GROUPS = (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up_proj"), ("down_proj",))
-HEAD = "lm_head"
 SHARES = {"low": 0.60, "nominal": 0.75, "high": 0.80}
 
 # The screened head: this many rows are scored again in int8, by the processor (assumed: one
@@ -32,33 +31,6 @@ _A9_MHZ, _A9_PRODUCTS = 667, 2
 _LOGIC_SHARE = 0.40
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """A figure for slow, nominal and fast memory (60, 75, 80 % of the peak)."""
-
-    low: float
-    nominal: float
-    high: float
-
-    def __add__(self, other: Range) -> Range:
-        return Range(self.low + other.low, self.nominal + other.nominal, self.high + other.high)
-
-    def times(self, factor: float) -> Range:
-        """Every figure by `factor`."""
-        return Range(self.low * factor, self.nominal * factor, self.high * factor)
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """A part of a token: `clocks` of the unit, all `count` of them together."""
-
-    operator: str
-    count: int
-    clocks: Range
-    kind: Literal["counted", "assumed"]
-    formula: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +60,26 @@ class Prediction:
     unit: Unit
     clock_mhz: float
     evidence: Evidence
-    terms: tuple[Term, ...]
+    terms: tuple[PredictedTerm, ...]
 
     def milliseconds(self) -> Range:
         """Of a token, or of `unit.batch` tokens at once."""
-        return _sum(term.clocks for term in self.terms).times(1e-3 / self.clock_mhz)
+        return total([term.clocks for term in self.terms]).times(1e-3 / self.clock_mhz)
 
-    def microseconds(self, operator: str, tokens: int = 1) -> Range | None:
-        """One call of an operator with so many tokens; None for what the unit does not run.
-
-        Every `unit.batch` tokens cost one pass over the weights.
-        """
-        passes = -(-tokens // self.unit.batch)
-        for term in self.terms:
-            if term.operator == operator and term.kind == "counted":
-                return term.clocks.times(passes / term.count / self.clock_mhz)
-        return None
+    def record(self) -> FpgaPrediction:
+        """As a profile holds it, with all that its reader needs."""
+        return FpgaPrediction(
+            part=PART_NAME,
+            engines=self.unit.engines,
+            batch=self.unit.batch,
+            code=self.unit.code,
+            clock_mhz=self.clock_mhz,
+            device=DEVICE,
+            fmax_mhz=self.evidence.fmax_mhz,
+            logic_ps=self.evidence.logic_ps,
+            memory_gbs=Range(**SHARES).times(PEAK_GBS),
+            terms=list(self.terms),
+        )
 
 
 def known_evidence(unit: Unit) -> Evidence | None:
@@ -158,11 +134,11 @@ def predict(config: ModelConfig, unit: Unit, clock_mhz: float, progress: Progres
             (config.vocab_size, config.hidden_size) if name == HEAD else config.linear_shape(name)
         )
         what = f"{count} x {rows} x {columns} in RTL with the DDR3 model"
-        terms.append(Term(name, count, Range(*clocks).times(count), "counted", what))
+        terms.append(PredictedTerm(name, count, Range(*clocks).times(count), "counted", what))
     rescore = RESCORED * config.hidden_size / _A9_PRODUCTS / _A9_MHZ * clock_mhz
     terms.append(
-        Term(
-            "rescore",
+        PredictedTerm(
+            RESCORE,
             1,
             Range(rescore, rescore, rescore),
             "assumed",
@@ -171,10 +147,3 @@ def predict(config: ModelConfig, unit: Unit, clock_mhz: float, progress: Progres
         )
     )
     return Prediction(unit, clock_mhz, evidence, tuple(terms))
-
-
-def _sum(ranges: Iterable[Range]) -> Range:
-    total = Range(0, 0, 0)
-    for one in ranges:
-        total = total + one
-    return total

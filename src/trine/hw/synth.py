@@ -19,7 +19,8 @@ from trine.hw.build import cache_folder
 from trine.hw.sources import Unit, digest, files
 from trine.hw.yosys import read_commands, run_yosys
 
-# The XC7Z020, data sheet DS190.
+# The data sheet DS190.
+PART_NAME = "XC7Z020"
 PART = {"LUT": 53_200, "flip-flops": 106_400, "BRAM36": 140, "DSP": 220}
 
 # LUTs that a cell occupies as memory or shift register (UG474).

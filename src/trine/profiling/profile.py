@@ -27,10 +27,13 @@ from typing import Any, Literal
 from trine.errors import ProfileError
 from trine.profiling.caches import Caches
 from trine.profiling.codec import build, from_columns, to_columns
+from trine.profiling.prediction import FpgaPrediction
 
-SCHEMA_VERSION = 3
-# What a document of version 2 lacks: a second backend, and the choices that only it has.
-_SINCE_VERSION_2 = {"native": None, "agreement": None}
+SCHEMA_VERSION = 4
+# What documents of earlier versions lack: the prediction for hardware; before that a second
+# backend, and the choices that only it has.
+_SINCE_VERSION_3 = {"fpga": None}
+_SINCE_VERSION_2 = {"native": None, "agreement": None} | _SINCE_VERSION_3
 
 NS_PER_MS = 1e6
 
@@ -365,8 +368,8 @@ class Profile:
     """One profiling run.
 
     `native` is the native engine's part of a run of both backends, a Profile of its own whose
-    passes are interleaved with these; its `agreement` compares the two. `status` is "complete",
-    or "partial" with the reason in `status_note`.
+    passes are interleaved with these; its `agreement` compares the two. `fpga` is predicted and
+    no part of the run. `status` is "complete", or "partial" with the reason in `status_note`.
 
     `ended_by` tells an interrupt (Ctrl-C) from an error.
     """
@@ -384,6 +387,7 @@ class Profile:
     overhead: Overhead | None = None
     agreement: Agreement | None = None
     native: Profile | None = None
+    fpga: FpgaPrediction | None = None
     status: Literal["complete", "partial"] = "complete"
     status_note: str = ""
     ended_by: Literal["end", "interrupt", "error"] = "end"
@@ -406,6 +410,8 @@ class Profile:
         """Raise ProfileError unless every pass is tiled by its records and recorder time."""
         if self.native is not None:
             self.native.check()
+        if self.fpga is not None:
+            self.fpga.check()
         groups = self.records_by_pass()
         for index in groups:
             if not 0 <= index < len(self.passes):
@@ -466,7 +472,9 @@ def _current(document: dict[str, Any], source: str) -> dict[str, Any]:
         run = document.get("run")
         if isinstance(run, dict):
             document["run"] = {**run, "options": {}}
-        document |= _SINCE_VERSION_2 | {"schema_version": SCHEMA_VERSION}
+        document |= _SINCE_VERSION_2
+    elif version == 3:
+        document |= _SINCE_VERSION_3
     elif version != SCHEMA_VERSION:
         raise ProfileError(
             f"{source} has schema_version {version!r}, this trine reads 2 to "
@@ -474,10 +482,11 @@ def _current(document: dict[str, Any], source: str) -> dict[str, Any]:
         )
     for key in ("passes", "records"):
         document[key] = from_columns(document.get(key), f"{source}: {key}")
+    document["schema_version"] = SCHEMA_VERSION
     native = document.get("native")
     if isinstance(native, dict):
-        if native.get("schema_version") != SCHEMA_VERSION or native.get("native") is not None:
-            raise ProfileError(f"{source}: native must be one profile of version {SCHEMA_VERSION}")
+        if native.get("schema_version") != version or native.get("native") is not None:
+            raise ProfileError(f"{source}: native must be one profile of version {version}")
         document["native"] = _current(native, f"{source}: native")
     return document
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from trine.profiling.profile import Profile
 from trine.report import (
     comparison_csv,
+    fpga_csv,
     layer_csv,
     markdown,
     operator_csv,
@@ -30,6 +31,7 @@ from trine.report.folder import (
     DATA_FILES,
     MARKDOWN_FILES,
     PAGE_FILE,
+    PREDICTION_FILE,
     discard_reports,
     plot_file,
     prepare,
@@ -57,13 +59,16 @@ def write_all(
     summary_json.write(facts, out / "inference_profile_report.json")
     perfetto.write(profile, out / "trace.json")
     written = [out / name for name in DATA_FILES]
-    comparison = out / COMPARISON_FILE
+    # Where this run has none, what an earlier one left in the folder goes.
+    comparison, prediction = out / COMPARISON_FILE, out / PREDICTION_FILE
+    comparison.unlink(missing_ok=True)
+    prediction.unlink(missing_ok=True)
     if facts.compared:
         comparison_csv.write(facts.compared, comparison)
         written.append(comparison)
-    else:
-        # Of an earlier run in this folder.
-        comparison.unlink(missing_ok=True)
+    if profile.fpga is not None:
+        fpga_csv.write(facts.predicted, profile.fpga, prediction)
+        written.append(prediction)
     reports = [
         (build(facts, Words(language)), plots.draw(facts, Words(language))) for language in wanted
     ]

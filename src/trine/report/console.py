@@ -15,6 +15,7 @@ from rich.text import Text
 from trine.profiling.analysis import OperatorRow, StageTable, speed_limit
 from trine.profiling.comparison import ComparedStage
 from trine.profiling.findings import Finding
+from trine.profiling.predicted import PredictedStage
 from trine.profiling.profile import STAGES, Profile
 from trine.report import quantity as q
 from trine.report.content.common import (
@@ -24,6 +25,7 @@ from trine.report.content.common import (
     pass_name,
     tokens_per_second,
 )
+from trine.report.content.fpga import introduction
 from trine.report.content.head import warnings, what_was_run
 from trine.report.content.native import ratio_text, step_label
 from trine.report.facts import Facts, gather
@@ -56,6 +58,10 @@ def summary(facts: Facts, words: Words, width: int) -> RenderableType:
             parts += ["", _operators(words, found, width)]
     for compared in facts.compared:
         parts += ["", _compared(words, compared)]
+    if facts.profile.fpga is not None:
+        parts += ["", Text(introduction(facts.profile.fpga, words))]
+    for predicted in facts.predicted:
+        parts += ["", _predicted(words, predicted)]
     parts += ["", Text(words("console.findings"), style="bold")]
     parts += [_finding(facts, words, finding) for finding in facts.findings]
     if not facts.findings:
@@ -114,6 +120,20 @@ def _compared(words: Words, stage: ComparedStage) -> Table:
         label = _plain(step_label(row, words))
         cells = [label, q.ms(row.torch_ms), q.ms(row.native_ms), ratio_text(row, words)]
         table.add_row(*cells, style="" if row.row is not None else "dim")
+    return table
+
+
+def _predicted(words: Words, stage: PredictedStage) -> Table:
+    """The operators that the unit would run, and their sum."""
+    columns = [f"fpga.{name}" for name in ("cpu", "low", "nominal", "high")]
+    table = _table(words, ["fpga.operator"], columns)
+    name = pass_name(words, stage.stage, "measured")
+    table.title = words("fpga.console", backend=stage.backend, name=name)
+    lines = [(r.operator, r.cpu_ms, r.predicted, "") for r in stage.rows if r.predicted is not None]
+    lines.append((words("fpga.sum"), stage.cpu_ms, stage.predicted, "dim"))
+    for label, cpu_ms, times, style in lines:
+        cells = [cpu_ms, times.low, times.nominal, times.high]
+        table.add_row(label, *map(q.ms, cells), style=style)
     return table
 
 

@@ -12,6 +12,7 @@ from trine.profiling import analysis
 from trine.profiling.analysis import BestRoofs, LayerRow, StageTable
 from trine.profiling.comparison import ComparedStage, compare
 from trine.profiling.findings import Finding, find
+from trine.profiling.predicted import PredictedStage, predicted_stages
 from trine.profiling.profile import STAGES, Profile, Record, Stage, State
 from trine.report.layer_csv import ModuleRow, module_rows, warm_rows
 from trine.report.operator_csv import OperatorFigures, operator_figures
@@ -24,7 +25,8 @@ class Facts:
     """`warm` is the measured state, or what a partial run got to; `cold` the first pass of each.
 
     `native` are the facts of the native part of a run of both backends, `compared` its stages
-    beside these. `gaps` names the operators of each stage that are named gaps.
+    beside these. `predicted` are the stages of all backends beside the unit in hardware.
+    `gaps` names the operators of each stage that are named gaps.
     """
 
     profile: Profile
@@ -38,6 +40,7 @@ class Facts:
     operators: list[OperatorFigures]
     compared: list[ComparedStage]
     native: Facts | None
+    predicted: list[PredictedStage]
 
     @property
     def middle_layer(self) -> int:
@@ -83,6 +86,7 @@ def gather(profile: Profile) -> Facts:
         operators=operator_figures(profile, warm.get("prefill")),
         compared=compare(profile),
         native=None if profile.native is None else gather(profile.native),
+        predicted=predicted_stages(profile),
     )
 
 

@@ -23,12 +23,14 @@ DATA_FILES = (
 )
 # Written beside them when both backends ran.
 COMPARISON_FILE = "backend_comparison.csv"
+# Written beside them when the unit in hardware was predicted.
+PREDICTION_FILE = "fpga_prediction.csv"
 MARKDOWN_FILES = {"en": "report.md", "zh": "report.zh.md"}
 PAGE_FILE = "report.html"
 REPORT_FILES = (*MARKDOWN_FILES.values(), PAGE_FILE)
-ALL_FILES = (*DATA_FILES, COMPARISON_FILE, *REPORT_FILES)
+ALL_FILES = (*DATA_FILES, COMPARISON_FILE, PREDICTION_FILE, *REPORT_FILES)
 # The plots of a report, by the names that `plots.draw` and `foreign.drawing` give them.
-PLOTS = ("backends", "blocks", "cold_warm", "layers", "roofline", "shares")
+PLOTS = ("backends", "blocks", "cold_warm", "fpga", "layers", "roofline", "shares")
 
 
 def prepare(out: Path, names: Iterable[str], *, force: bool) -> None:

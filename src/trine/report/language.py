@@ -17,6 +17,8 @@ from trine.report.texts import (
     findings_zh,
     foreign_en,
     foreign_zh,
+    fpga_en,
+    fpga_zh,
     native_en,
     native_zh,
     plots_en,
@@ -27,8 +29,8 @@ from trine.report.texts import (
 LANGUAGES = ("en", "zh")
 
 _TEXTS: Mapping[str, Mapping[str, str]] = {
-    "en": {**en.TEXT, **plots_en.TEXT, **foreign_en.TEXT, **native_en.TEXT},
-    "zh": {**zh.TEXT, **plots_zh.TEXT, **foreign_zh.TEXT, **native_zh.TEXT},
+    "en": {**en.TEXT, **plots_en.TEXT, **foreign_en.TEXT, **native_en.TEXT, **fpga_en.TEXT},
+    "zh": {**zh.TEXT, **plots_zh.TEXT, **foreign_zh.TEXT, **native_zh.TEXT, **fpga_zh.TEXT},
 }
 _TERMS: Mapping[str, Mapping[str, str]] = {"en": en.TERMS, "zh": zh.TERMS}
 _FINDINGS: Mapping[str, Mapping[str, FindingText]] = {

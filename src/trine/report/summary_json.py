@@ -2,7 +2,8 @@
 
 Its first keys keep the names and meanings that scripts know: `total_time_ms` is the wall time of
 one cold prefill, `avg_time_per_layer_ms` and `layer_distribution` are of the module calls of one
-layer (1 and up, warm), memory is MiB. Three keys are new: `ratio_base`, `run` and `findings`.
+layer (1 and up, warm), memory is MiB. Four keys are new: `ratio_base`, `run`, `findings`
+and `fpga_predicted` (null unless asked for; not measured on a board).
 """
 
 from __future__ import annotations
@@ -66,8 +67,17 @@ def document(facts: Facts) -> dict[str, Any]:
             "all_operator_stats": RATIO_BASE,
         },
         "run": _run(facts),
+        "fpga_predicted": _predicted(facts),
         "findings": [dataclasses.asdict(f) for f in facts.findings],
     }
+
+
+def _predicted(facts: Facts) -> dict[str, Any] | None:
+    fpga = facts.profile.fpga
+    if fpga is None:
+        return None
+    stages = [dataclasses.asdict(stage) for stage in facts.predicted]
+    return {"measured": False, **dataclasses.asdict(fpga), "stages": stages}
 
 
 def _meta(profile: Profile) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from trine.report.document import (
     code,
 )
 from trine.report.facts import Facts
-from trine.report.folder import COMPARISON_FILE, DATA_FILES, PAGE_FILE
+from trine.report.folder import COMPARISON_FILE, DATA_FILES, PAGE_FILE, PREDICTION_FILE
 from trine.report.language import Words
 
 
@@ -54,7 +54,8 @@ def _definitions(facts: Facts, words: Words) -> Table:
 
 def _files(facts: Facts) -> list[str]:
     compared = [COMPARISON_FILE] if facts.compared else []
-    return [*DATA_FILES, *compared, PAGE_FILE]
+    predicted = [PREDICTION_FILE] if facts.profile.fpga is not None else []
+    return [*DATA_FILES, *compared, *predicted, PAGE_FILE]
 
 
 def _method(facts: Facts, words: Words) -> list[str]:

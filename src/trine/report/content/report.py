@@ -6,6 +6,7 @@ from trine.report.content import (
     anomalies,
     appendix,
     bottlenecks,
+    fpga,
     head,
     layers,
     native,
@@ -17,7 +18,18 @@ from trine.report.document import Document
 from trine.report.facts import Facts
 from trine.report.language import Words
 
-_SECTIONS = (head, structure, layers, operators, bottlenecks, anomalies, summary, native, appendix)
+_SECTIONS = (
+    head,
+    structure,
+    layers,
+    operators,
+    bottlenecks,
+    anomalies,
+    summary,
+    native,
+    fpga,
+    appendix,
+)
 
 
 def build(facts: Facts, words: Words) -> Document:

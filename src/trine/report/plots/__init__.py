@@ -13,7 +13,7 @@ from trine.profiling.profile import STAGES, Stage, State
 from trine.report import quantity as q
 from trine.report.facts import Facts
 from trine.report.language import Words
-from trine.report.plots import backends, blocks, cold_warm, layers, roofline, shares
+from trine.report.plots import backends, blocks, cold_warm, fpga, layers, roofline, shares
 from trine.report.plots.flow import flow
 from trine.report.plots.style import Plot, can_show, fonts_for
 
@@ -30,6 +30,7 @@ def draw(facts: Facts, words: Words) -> dict[str, Plot]:
         roofline.draw(words, fonts, list(facts.warm.values()), facts.roofs),
         _cold_warm(facts, words, fonts),
         backends.draw(words, fonts, facts.compared) if facts.compared else None,
+        fpga.draw(words, fonts, facts.predicted) if facts.predicted else None,
     )
     return {plot.name: plot for plot in drawn if plot is not None}
 

@@ -24,9 +24,11 @@ struct Settings {
   uint32_t latency = 0;         // clocks between an address and its data, besides the memory itself
   uint32_t fabric_khz = 100000; // clock of the ports
   double cap_gbs = 0;           // most bytes/ns of all ports together; 0: what DDR3 gives
-  uint64_t fail_read = ~0ull;   // a burst that contains this address is answered with SLVERR
-  uint64_t fail_write = ~0ull;
-  bool deaf = false;            // nothing is ever answered
+  uint64_t base = 0;            // bus address of the first byte
+  uint64_t fail_read = ~0ull;   // the beat that holds this address is answered with SLVERR
+  uint64_t fail_write = ~0ull;  // the same for the response to a burst
+  bool deaf_reads = false;      // nothing is ever answered
+  bool deaf_writes = false;
 };
 
 // One AXI read channel: at most `depth` bursts wait, data returns in order.
@@ -53,7 +55,7 @@ class Memory {
     return set_.timing == Timing::kRandom && random_() % 100 < set_.stall_percent;
   }
 
-  bool accepts_read(uint32_t port) const { return !set_.deaf && reads_[port].bursts.size() < 8; }
+  bool accepts_read(uint32_t port) const { return !set_.deaf_reads && reads_[port].bursts.size() < 8; }
 
   void read(uint32_t port, uint64_t address, uint32_t beats, uint64_t now) {
     uint64_t ready = now + 1 + set_.latency;
@@ -61,7 +63,7 @@ class Memory {
     reads_[port].bursts.push_back({address, beats, ready, set_.timing != Timing::kDdr3});
   }
 
-  bool accepts_write() const { return !set_.deaf && writes_.size() < 8; }
+  bool accepts_write() const { return !set_.deaf_writes && writes_.size() < 8; }
 
   void write_burst(uint64_t address, uint32_t beats, uint64_t now) {
     uint64_t ready = now + 1 + set_.latency;
@@ -73,7 +75,7 @@ class Memory {
 
   // Chooses the next bursts for the DRAM, round robin over ports; writes are the last "port".
   void schedule(uint64_t now) {
-    if (set_.timing != Timing::kDdr3 || set_.deaf) return;
+    if (set_.timing != Timing::kDdr3) return;
     const uint32_t sources = static_cast<uint32_t>(reads_.size()) + 1;
     while (ddr_.can_take(now)) {
       bool found = false;
@@ -106,12 +108,13 @@ class Memory {
   bool fails_write(uint64_t address, uint32_t beats) const {
     return set_.fail_write >= address && set_.fail_write < address + beats * beat_bytes_;
   }
-  bool deaf() const { return set_.deaf; }
+  bool deaf_writes() const { return set_.deaf_writes; }
   const Ddr3& ddr() const { return ddr_; }
 
   // nullptr outside the memory.
   uint8_t* at(uint64_t address, uint32_t size) {
-    return address + size <= bytes_.size() ? bytes_.data() + address : nullptr;
+    const uint64_t offset = address - set_.base;
+    return address >= set_.base && offset + size <= bytes_.size() ? bytes_.data() + offset : nullptr;
   }
 
  private:

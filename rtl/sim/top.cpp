@@ -1,6 +1,7 @@
 // Batch simulation of tdpu_top: C functions for ctypes. The unit, its memory and the AXI channels
 // advance clock by clock in C++; Python only fills memory, writes registers and waits.
 
+#include <array>
 #include <cstring>
 #include <memory>
 
@@ -18,10 +19,17 @@ using tdpu::Timing;
 constexpr uint32_t kEngines = TDPU_ENGINES;
 constexpr uint32_t kBeatBytes = TDPU_BEAT_BYTES;
 
+// Of a build with mutants (src/trine/hw/mutate.py): the one that is active from the next start on;
+// 0 is the unit as it is.
+uint32_t mutant = 0;
+
 class Simulation {
  public:
   Simulation(uint64_t size, const Settings& settings)
       : bytes(size), memory_(bytes, settings, kEngines, kBeatBytes), top_(new Vtdpu_top(&context_)) {
+#ifdef TDPU_MUTANT_PORT
+    top_->mutant_i = mutant;
+#endif
     top_->rst_ni = 0;
     top_->clk_i = 0;
     top_->s_axil_bready_i = 1;
@@ -106,8 +114,9 @@ class Simulation {
       if (!burst.scheduled || burst.ready > now_ || (!offered_[p] && memory_.stalls())) continue;
       offered_[p] = true;
       r_valid |= 1u << p;
-      const uint8_t* data = memory_.at(burst.address + port.beat * kBeatBytes, kBeatBytes);
-      if (data == nullptr || memory_.fails_read(burst.address, burst.beats)) r_resp |= 2u << 2 * p;
+      const uint64_t address = burst.address + port.beat * kBeatBytes;
+      const uint8_t* data = memory_.at(address, kBeatBytes);
+      if (data == nullptr || memory_.fails_read(address, 1)) r_resp |= 2u << 2 * p;
       if (data != nullptr) {
         std::memcpy(reinterpret_cast<uint8_t*>(&top_->m_axi_rdata_i) + p * kBeatBytes, data,
                     kBeatBytes);
@@ -128,11 +137,13 @@ class Simulation {
           port.bursts.pop_front();
         }
       }
+      uint32_t address = 0;
+      uint8_t length = 0;
+      std::memcpy(&address, reinterpret_cast<uint8_t*>(&top_->m_axi_araddr_o) + 4 * p, 4);
+      std::memcpy(&length, reinterpret_cast<uint8_t*>(&top_->m_axi_arlen_o) + p, 1);
+      check_offer(ar_[p], top_->m_axi_arvalid_o >> p & 1, top_->m_axi_arready_i >> p & 1,
+                  {address, length});
       if (top_->m_axi_arvalid_o >> p & top_->m_axi_arready_i >> p & 1) {
-        uint32_t address = 0;
-        uint8_t length = 0;
-        std::memcpy(&address, reinterpret_cast<uint8_t*>(&top_->m_axi_araddr_o) + 4 * p, 4);
-        std::memcpy(&length, reinterpret_cast<uint8_t*>(&top_->m_axi_arlen_o) + p, 1);
         check_burst(address, length + 1u);
         memory_.read(p, address, length + 1u, now_);
       }
@@ -141,7 +152,7 @@ class Simulation {
 
   void drive_writes() {
     top_->m_axi_awready_i = memory_.accepts_write() && !memory_.stalls();
-    top_->m_axi_wready_i = !memory_.deaf() && !memory_.stalls();
+    top_->m_axi_wready_i = !memory_.deaf_writes() && !memory_.stalls();
     // A response needs all data of its burst.
     auto& writes = memory_.writes();
     bool valid = false;
@@ -160,19 +171,20 @@ class Simulation {
       memory_.writes().pop_front();
       --complete_;
     }
+    check_offer(aw_, top_->m_axi_awvalid_o, top_->m_axi_awready_i,
+                {top_->m_axi_awaddr_o, top_->m_axi_awlen_o});
     if (top_->m_axi_awvalid_o && top_->m_axi_awready_i) {
       const uint32_t beats = top_->m_axi_awlen_o + 1u;
       check_burst(top_->m_axi_awaddr_o, beats);
       memory_.write_burst(top_->m_axi_awaddr_o, beats, now_);
       addresses_.push_back({top_->m_axi_awaddr_o, beats});
     }
-    if (top_->m_axi_wvalid_o && top_->m_axi_wready_i) {
-      Beat beat;
-      beat.strobe = top_->m_axi_wstrb_o;
-      beat.last = top_->m_axi_wlast_o;
-      std::memcpy(beat.data, &top_->m_axi_wdata_o, kBeatBytes);
-      data_.push_back(beat);
-    }
+    Beat beat;
+    beat.strobe = top_->m_axi_wstrb_o;
+    beat.last = top_->m_axi_wlast_o;
+    std::memcpy(beat.data.data(), &top_->m_axi_wdata_o, kBeatBytes);
+    check_offer(w_, top_->m_axi_wvalid_o, top_->m_axi_wready_i, beat);
+    if (top_->m_axi_wvalid_o && top_->m_axi_wready_i) data_.push_back(beat);
     // Data may come before its address.
     while (!addresses_.empty() && !data_.empty()) {
       auto& burst = addresses_.front();
@@ -198,16 +210,36 @@ class Simulation {
   }
 
   struct Beat {
-    uint8_t data[kBeatBytes];
+    std::array<uint8_t, kBeatBytes> data;
     uint32_t strobe;
     bool last;
+    bool operator==(const Beat& other) const {
+      return data == other.data && strobe == other.strobe && last == other.last;
+    }
   };
+  using Address = std::pair<uint32_t, uint32_t>;  // and length
+
+  // What a channel offered in the clock before, and was not taken.
+  template <typename T>
+  struct Offer {
+    bool waits = false;
+    T payload{};
+  };
+
+  // An offer stays, unchanged, until it is taken.
+  template <typename T>
+  void check_offer(Offer<T>& before, bool valid, bool ready, const T& payload) {
+    faults_ += before.waits && !(valid && payload == before.payload);
+    before = {valid && !ready, payload};
+  }
 
   VerilatedContext context_;
   Memory memory_;
   std::unique_ptr<Vtdpu_top> top_;
   uint64_t now_ = 0;
   uint64_t faults_ = 0;
+  Offer<Address> ar_[kEngines], aw_;
+  Offer<Beat> w_;
   bool offered_[kEngines] = {};
   bool b_offered_ = false;
   uint32_t complete_ = 0;
@@ -219,9 +251,13 @@ class Simulation {
 
 extern "C" {
 
+void tdpu_mutate(uint32_t index) { mutant = index; }
+// Read by the source mutants, once a simulation.
+uint32_t tdpu_mutant() { return mutant; }
+
 Simulation* tdpu_new(uint64_t size, int timing, uint32_t seed, uint32_t stall_percent,
-                     uint32_t latency, uint32_t fabric_khz, double cap_gbs, uint64_t fail_read,
-                     uint64_t fail_write, int deaf) {
+                     uint32_t latency, uint32_t fabric_khz, double cap_gbs, uint64_t base,
+                     uint64_t fail_read, uint64_t fail_write, int deaf_reads, int deaf_writes) {
   Settings settings;
   settings.timing = static_cast<Timing>(timing);
   settings.seed = seed;
@@ -231,7 +267,9 @@ Simulation* tdpu_new(uint64_t size, int timing, uint32_t seed, uint32_t stall_pe
   settings.cap_gbs = cap_gbs;
   settings.fail_read = fail_read;
   settings.fail_write = fail_write;
-  settings.deaf = deaf != 0;
+  settings.base = base;
+  settings.deaf_reads = deaf_reads != 0;
+  settings.deaf_writes = deaf_writes != 0;
   return new Simulation(size, settings);
 }
 void tdpu_delete(Simulation* sim) { delete sim; }

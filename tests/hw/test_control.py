@@ -16,6 +16,7 @@ from trine.kernels.reference import accumulate
 from trine.ternary.tdpu import pack_tdpu
 
 CASE = random_case(12, 100, 1, seed=2)
+LAST = HEADLINE.engines - 1
 
 
 def broken(word: int, value: int) -> tuple[Simulation, Driver, int]:
@@ -95,7 +96,7 @@ def addresses(driver: Driver) -> dict[str, int]:
     descriptor = driver.backend.memory[PAGE : PAGE + 64].view(np.uint32)
     driver.wait(job, clocks=10_000)
     return {
-        "weights of port 2": image + 2 * layout.stride,
+        "weights of the last port": image + LAST * layout.stride,
         "activations": int(descriptor[10]),
         "results": job.results,
         "descriptor": PAGE,
@@ -105,7 +106,7 @@ def addresses(driver: Driver) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("what", "code", "port"),
     [
-        ("weights of port 2", Status.AXI_READ, 2),
+        ("weights of the last port", Status.AXI_READ, LAST),
         ("activations", Status.AXI_READ, 0),
         ("results", Status.AXI_WRITE, 0),
         ("descriptor", Status.AXI_READ, 0),
@@ -190,7 +191,7 @@ def test_abort_and_reset_in_the_middle_leave_a_working_unit(clocks: int, control
 
 
 def test_a_memory_that_never_answers_is_reported_and_hides_nothing() -> None:
-    simulation, driver = start(HEADLINE, replace(STALLS, deaf=True))
+    simulation, driver = start(HEADLINE, replace(STALLS, deaf_reads=True, deaf_writes=True))
     simulation.write(Register.TIMEOUT, 2)
     trits, codes = CASE
     layout = driver.layout(*trits.shape)

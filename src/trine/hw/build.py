@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from trine.errors import MissingExtra, ToolError
@@ -15,6 +16,8 @@ from trine.hw.sources import Unit, build_hash, digest, files, rtl_folder
 
 # The verilated body is worth -O2; what runs once is not worth compiling well.
 _MAKE = ("OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")
+# For simulators that run for seconds: a third of the time to build.
+_QUICK_MAKE = ("OPT_FAST=-O0", "OPT_SLOW=-O0", "OPT_GLOBAL=-O0")
 
 
 def cache_folder() -> Path:
@@ -33,19 +36,37 @@ def verilator_root() -> Path:
 
 def simulator(unit: Unit) -> Path:
     """The shared library of `tdpu_top` with this unit's parameters, built unless it is cached."""
+    parameters = unit.parameters() | {"BUILD_HASH": f"32'h{build_hash():08x}"}
+    return library(unit, files("tdpu_top"), parameters)
+
+
+def library(
+    unit: Unit,
+    sources: list[Path],
+    parameters: Mapping[str, int | str],
+    *,
+    defines: tuple[str, ...] = (),
+    quick: bool = False,
+) -> Path:
+    """The harness around the `tdpu_top` of `sources`, built unless it is cached.
+
+    `defines` are macros of the harness. A `quick` build is compiled with less care. MissingExtra
+    without Verilator, ToolError with what it said when it refuses.
+    """
     root = verilator_root()
     for tool in ("make", os.environ.get("CXX", "c++")):
         if shutil.which(tool) is None:
             raise ToolError(f"{tool} is missing; on Debian: apt-get install g++ make")
     rtl = rtl_folder()
-    sources = files("tdpu_top")
     harness = sorted((rtl / "sim").iterdir())
-    parameters = unit.parameters() | {"BUILD_HASH": f"32'h{build_hash():08x}"}
-    name = digest([*sources, *harness, rtl / "waivers.vlt"], repr(parameters), str(root))[:24]
-    library = cache_folder() / f"tdpu_top-{name}.so"
-    if library.is_file():
-        return library
-    library.parent.mkdir(parents=True, exist_ok=True)
+    read = [*sources, *harness, rtl / "waivers.vlt"]
+    make = _QUICK_MAKE if quick else _MAKE
+    name = digest(read, repr(parameters), repr(unit), str(root), *defines, *make)[:24]
+    target = cache_folder() / f"tdpu_top-{name}.so"
+    if target.is_file():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    flags = (f"TDPU_ENGINES={unit.engines}", f"TDPU_BEAT_BYTES={unit.beat_bytes}", *defines)
     with tempfile.TemporaryDirectory() as folder:
         command = [
             str(root / "bin" / "verilator_bin"),
@@ -54,19 +75,19 @@ def simulator(unit: Unit) -> Path:
             *("--prefix", "Vtdpu_top", "--top", "tdpu_top", "--Mdir", folder),
             *(f"-G{key}={value}" for key, value in parameters.items()),
             "-CFLAGS",
-            f"-fPIC -std=c++17 -DTDPU_ENGINES={unit.engines} -DTDPU_BEAT_BYTES={unit.beat_bytes}",
+            " ".join(["-fPIC -std=c++17", *(f"-D{flag}" for flag in flags)]),
             *("-LDFLAGS", "-shared", "-o", "libtdpu.so"),
-            *(argument for option in _MAKE for argument in ("-MAKEFLAGS", option)),
+            *(argument for option in make for argument in ("-MAKEFLAGS", option)),
             str(rtl / "waivers.vlt"),
             *map(str, sources),
             str(rtl / "sim" / "top.cpp"),
         ]
         _run(command, root)
         # A rename is atomic, so that two builders never see half a library.
-        with tempfile.NamedTemporaryFile(dir=library.parent, delete=False) as part:
+        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as part:
             part.write((Path(folder) / "libtdpu.so").read_bytes())
-        Path(part.name).replace(library)
-    return library
+        Path(part.name).replace(target)
+    return target
 
 
 def _run(command: list[str], root: Path) -> None:

@@ -28,9 +28,10 @@ class MemoryModel:
     """Size in bytes and timing; `docs/tdpu.md` has the figures of DDR3.
 
     `latency` clocks are added before each burst. RANDOM adds up to 40 more, and lets every channel
-    rest in `stall_percent` of the clocks. `cap_gbs` limits all ports together (DDR3). A burst that
-    holds the address `fail_read` or `fail_write` is answered with an error; a `deaf` memory never
-    answers.
+    rest in `stall_percent` of the clocks. `cap_gbs` limits all ports together (DDR3). `base` is the
+    bus address of its first byte. The beat that holds the bus address `fail_read` is answered with
+    an error, as is a burst that writes `fail_write`; reads or writes that are `deaf` are never
+    answered.
     """
 
     size: int = 64 << 20
@@ -42,17 +43,18 @@ class MemoryModel:
     cap_gbs: float = 0.0
     fail_read: int = _NOWHERE
     fail_write: int = _NOWHERE
-    deaf: bool = False
+    base: int = 0
+    deaf_reads: bool = False
+    deaf_writes: bool = False
 
 
 class Simulation:
-    """A running `tdpu_top`; `memory` is uint8, starts at address 0 and is shared with the unit."""
-
-    base = 0
+    """A running `tdpu_top`; `memory` is uint8, starts at `base` and is shared with the unit."""
 
     def __init__(self, unit: Unit, model: MemoryModel | None = None) -> None:
         """Build if needed and leave reset."""
         model = model or MemoryModel()
+        self.base = model.base
         self._library = _load(str(simulator(unit)))
         self._handle = self._library.tdpu_new(
             model.size,
@@ -62,9 +64,11 @@ class Simulation:
             model.latency,
             model.clock_khz,
             model.cap_gbs,
+            model.base,
             model.fail_read,
             model.fail_write,
-            int(model.deaf),
+            int(model.deaf_reads),
+            int(model.deaf_writes),
         )
         pointer = self._library.tdpu_memory(self._handle)
         self.memory: NDArray[np.uint8] = np.ctypeslib.as_array(pointer, (model.size,))
@@ -114,7 +118,8 @@ def _load(path: str) -> ctypes.CDLL:
     u32, u64, handle = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_void_p
     library.tdpu_new.restype = handle
     library.tdpu_new.argtypes = [
-        *(u64, ctypes.c_int, u32, u32, u32, u32, ctypes.c_double, u64, u64, ctypes.c_int),
+        *(u64, ctypes.c_int, u32, u32, u32, u32, ctypes.c_double, u64, u64, u64),
+        *(ctypes.c_int, ctypes.c_int),
     ]
     library.tdpu_memory.restype = ctypes.POINTER(ctypes.c_uint8)
     library.tdpu_write.argtypes = [handle, u32, u32]

@@ -1,0 +1,76 @@
+"""Is a netlist mutant the unit as it is? A proof over all time, or a counterexample.
+
+Two copies of the netlist, one with the mutant, get the same inputs; ABC merges what corresponds
+(scorr) and decides the rest (property-directed reachability), so "equivalent" is unbounded: no
+input sequence from the state with all flip-flops 0 makes the outputs differ. Memories are cut out
+of both copies: what is written and the addresses become outputs, what is read becomes inputs that
+both copies share. That can only make copies differ that are equal, never the other way round.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import tempfile
+from pathlib import Path
+
+from trine.errors import MissingExtra, ToolError
+from trine.hw.mutate import TOP, Mutant, Mutation
+from trine.hw.yosys import run_yosys
+
+# The ports of a memory cell, as a module that `expose` can take out.
+_BOX = "module memory_box({}); {} endmodule"
+_IN = ("RD_CLK", "RD_EN", "RD_ARST", "RD_SRST", "RD_ADDR", "WR_CLK", "WR_EN", "WR_ADDR", "WR_DATA")
+_OUT = ("RD_DATA",)
+
+
+def equivalent(mutation: Mutation, mutant: Mutant, *, seconds: int = 300) -> bool | None:
+    """Whether no input tells the mutant from the unit; None when undecided in `seconds`.
+
+    MissingExtra without pyosys.
+    """
+    found = importlib.util.find_spec("pyosys")
+    if found is None or found.origin is None:
+        raise MissingExtra("hw", "a proof")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "net.il").write_text(mutation.netlist)
+        ports = [*(f"input {port};" for port in _IN), *(f"output {port};" for port in _OUT)]
+        (folder / "box.v").write_text(_BOX.format(", ".join([*_IN, *_OUT]), " ".join(ports)))
+        run_yosys(
+            [
+                f"read_rtlil {folder}/net.il",
+                f"copy {TOP} mutated",
+                mutant.command.replace(f"-module {TOP} ", "-module mutated "),
+                "setundef -zero",
+                "memory_collect",
+                f"read_verilog -lib {folder}/box.v",
+                "chtype -set memory_box t:$mem_v2",
+                f"expose -evert {TOP}/t:memory_box mutated/t:memory_box",
+                f"miter -equiv -flatten {TOP} mutated miter",
+                "hierarchy -top miter",
+                "opt -full",
+                "formalff -clk2ff",
+                "async2sync",
+                "dffunmap",
+                "simplemap",
+                "techmap",
+                "opt_merge -share_all",
+                "opt_clean -purge",
+                "setundef -zero",
+                "dffunmap",
+                "aigmap",
+                f"write_aiger -zinit {folder}/miter.aig",
+            ]
+        )
+        abc = Path(found.origin).parent / "yosys-abc"
+        script = f"read_aiger {folder}/miter.aig; strash; scleanup; scorr; pdr -T {seconds}"
+        done = subprocess.run([str(abc), "-c", script], capture_output=True, text=True, check=False)
+    told = done.stdout + done.stderr
+    if "Property proved" in told:
+        return True
+    if "was asserted in frame" in told:
+        return False
+    if "undecided" in told.lower() or "timeout" in told.lower():
+        return None
+    raise ToolError(f"abc failed: {told.splitlines()[-1] if told else 'no message'}")

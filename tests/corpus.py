@@ -55,9 +55,30 @@ class Corpus(SyntheticCheckpoint):
         )
 
     def master(self, name: str) -> np.ndarray:
-        """Numbers below the least normal float16 become 0."""
-        weight = super().master(name)
-        return np.where(np.abs(weight.astype(np.float32)) < 2**-14, 0, weight).astype(weight.dtype)
+        """Numbers below the least normal float16 become 0.
+
+        As in a trained model, some channels are weaker than others, in the matrix that makes a
+        channel and in the one that reads it; by powers of two, which round nothing.
+        """
+        weight = super().master(name).astype(np.float32)
+        module, channels = module_of(name), self._channels(name)
+        if module in ("gate_proj", "up_proj", "v_proj"):
+            weight *= channels[:, None]
+        elif module == "down_proj":
+            weight *= channels
+        elif module == "o_proj":
+            group = self.config.heads // self.config.kv_heads
+            heads = channels.reshape(self.config.kv_heads, 1, -1)
+            weight *= heads.repeat(group, axis=1).reshape(-1)
+        return np.where(np.abs(weight) < 2**-14, 0, weight).astype(ml_dtypes.bfloat16)
+
+    def _channels(self, name: str) -> np.ndarray:
+        config = self.config
+        mlp = "mlp" in name
+        count = config.intermediate_size if mlp else config.kv_heads * config.head_dim
+        layer = int(name.split(".")[2]) if "layers" in name else 0
+        random = np.random.default_rng([self._seed, layer, mlp])
+        return np.float32(2) ** random.integers(-1, 2, count).astype(np.float32)
 
 
 def gguf_metadata(source: Checkpoint, arch: str) -> dict[str, object]:
@@ -159,7 +180,8 @@ VARIANTS: dict[str, Callable[[Checkpoint, Path], Path]] = {
     "gguf-i2_s-b1.58": _foreign(layouts.I2_S, "bitnet-b1.58"),
     "gguf-i2_s-25-float32": _foreign(layouts.I2_S, "bitnet-25", "F32"),
     "gguf-i2_s-bitnet": _foreign(layouts.I2_S, "bitnet", **{"tokenizer.ggml.model": "gpt2"}),
-    "gguf-i2_s-arm": _foreign(layouts.I2_S_ARM, **{"trine.i2_s.block": 64}),
+    "gguf-i2_s-arm": _foreign(layouts.I2_S_ARM),
+    "gguf-i2_s-arm-stated": _foreign(layouts.I2_S_ARM, **{"trine.i2_s.block": 64}),
     "gguf-tq1_0-block-scales": _foreign(layouts.TQ1_0, embedding="BF16"),
     "gguf-tq2_0-block-scales": _foreign(layouts.TQ2_0, embedding="BF16"),
     "gguf-iq1_bn": _foreign(layouts.IQ1_BN),

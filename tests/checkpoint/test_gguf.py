@@ -14,7 +14,7 @@ from requirements import require_module
 from trine.checkpoint import Checkpoint, open_checkpoint
 from trine.checkpoint.gguf_file import GGUFFile
 from trine.errors import CheckpointError
-from trine.ternary.gguf import I2_S, I2_S_ARM, IQ1_BN, IQ2_BN_R4, TQ2_0
+from trine.ternary.gguf import I2_S, IQ1_BN, IQ2_BN_R4, TQ2_0
 
 SOURCE = Corpus()
 ARCH = "bitnet-b1.58"
@@ -232,24 +232,6 @@ def test_an_output_stored_twice_is_a_tied_head(tmp_path: Path) -> None:
     untied = open_checkpoint(write(tmp_path, entries=entries))
     assert not untied.config.tied_embeddings
     assert np.array_equal(untied.dense("lm_head.weight"), other)
-
-
-def test_i2_s_of_arm_is_known_by_rows_that_x86_cannot_write(tmp_path: Path) -> None:
-    """192 = 3 x 64 and no multiple of 128; nothing else in a file tells the two apart."""
-    from dataclasses import replace
-
-    source = Corpus()
-    source.config = replace(source.config, hidden_size=192, head_dim=48, intermediate_size=448)
-    entries = gguf_entries(source, I2_S_ARM)
-    loaded = open_checkpoint(write(tmp_path, gguf_metadata(source, ARCH), entries))
-    name = "model.layers.0.mlp.down_proj.weight"
-    assert np.array_equal(loaded.ternary(name).packed, source.ternary(name).packed)
-    assert not loaded.i2_s_layout_is_assumed
-
-
-def test_i2_s_that_does_not_say_is_taken_for_x86_and_said_so(tmp_path: Path) -> None:
-    assert open_checkpoint(write(tmp_path)).i2_s_layout_is_assumed
-    assert not open_checkpoint(write(tmp_path, trine__i2_s__block=128)).i2_s_layout_is_assumed
 
 
 def test_bitnet_without_an_activation_is_2b_4t_only_with_its_kind_of_vocabulary(

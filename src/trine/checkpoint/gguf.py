@@ -16,6 +16,7 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
+from trine.checkpoint import i2_s_layout
 from trine.checkpoint.checkpoint import Checkpoint, Mode, Provenance, TernaryWeight
 from trine.checkpoint.config import ModelConfig
 from trine.checkpoint.gguf_blocks import dequantise
@@ -31,10 +32,7 @@ from trine.checkpoint.gguf_text import text_of
 from trine.checkpoint.tensors import EMBEDDING, LM_HEAD, is_ternary, module_of, tensor_shape
 from trine.checkpoint.vocabulary import TextSource
 from trine.errors import CheckpointError
-from trine.ternary.gguf import I2_S, I2_S_ARM, LAYOUTS, GgufTernary, Order
-
-# Written by trine beside I2_S, because nothing in the file tells its two layouts apart.
-I2_S_LAYOUT = "trine.i2_s.block"
+from trine.ternary.gguf import I2_S, LAYOUTS, GgufTernary, Order
 
 _VIEWS: Mapping[str, Any] = {"F32": "<f4", "F16": "<f2", "BF16": ml_dtypes.bfloat16}
 
@@ -54,17 +52,13 @@ class GGUFCheckpoint(Checkpoint):
         self.names = tensor_map(self.config)
         self._interleaved = self.file.metadata["general.architecture"] == LLAMA
         self._judge()
-        self._i2_s = self._i2_s_layout()
+        # How the layout of the I2_S matrices is known; None where there are none.
+        self.i2_s = i2_s_layout.choose(self.file, self.config)
 
     @cached_property
     def text(self) -> TextSource:
         """The `tokenizer.*` keys, or the tokenizer.json that the file carries whole."""
         return text_of(self.file.metadata, str(self.file.path))
-
-    @property
-    def i2_s_layout_is_assumed(self) -> bool:
-        """Whether there are I2_S matrices whose layout neither the file nor its sizes tell."""
-        return self._has_i2_s and self._i2_s is I2_S and I2_S_LAYOUT not in self.file.metadata
 
     def dense(self, name: str) -> NDArray[Any]:
         """As stored, or float32 where the file has blocks of integers."""
@@ -106,7 +100,7 @@ class GGUFCheckpoint(Checkpoint):
         return self.names[name]
 
     def _layout(self, type_id: int) -> GgufTernary:
-        return self._i2_s if type_id == I2_S.type_id else LAYOUTS[type_id]
+        return self.i2_s.layout if self.i2_s and type_id == I2_S.type_id else LAYOUTS[type_id]
 
     def _order(self, name: str) -> Order | None:
         """Which row of the file is row i of Hugging Face: llama.cpp rotates neighbours."""
@@ -124,26 +118,6 @@ class GGUFCheckpoint(Checkpoint):
         if not np.isfinite(scale) or scale <= 0:
             raise CheckpointError(f"{self.file.path}: {name} is {scale}; it must be above 0")
         return np.float32(scale)
-
-    @property
-    def _has_i2_s(self) -> bool:
-        return any(entry.type_id == I2_S.type_id for entry in self.file.tensors.values())
-
-    def _i2_s_layout(self) -> GgufTernary:
-        """The layout of all I2_S matrices, from the file's own word or from what can be."""
-        stated = self.file.metadata.get(I2_S_LAYOUT)
-        if stated is not None and stated not in (I2_S.block, I2_S_ARM.block):
-            raise CheckpointError(
-                f"{self.file.path}: {I2_S_LAYOUT} is {stated!r}; it can be {I2_S.block} (x86) or "
-                f"{I2_S_ARM.block} (ARM)"
-            )
-        widths = {
-            entry.shape[-1] for entry in self.file.tensors.values() if entry.type_id == I2_S.type_id
-        }
-        # bitnet.cpp on x86 cannot have written rows of 64, 192, ... weights.
-        if stated == I2_S_ARM.block or any(width % I2_S.block for width in widths):
-            return I2_S_ARM
-        return I2_S
 
     def _judge(self) -> None:
         """Refuse, from the header alone, whatever does not fit the metadata to the letter."""

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from trine.checkpoint.checkpoint import Checkpoint
 from trine.checkpoint.config import ModelConfig
-from trine.checkpoint.gguf import I2_S_LAYOUT, interleaved_rows, scale_name
+from trine.checkpoint.gguf import interleaved_rows, scale_name
 from trine.checkpoint.gguf_config import (
     ACTIVATION,
     BITNET,
@@ -30,6 +30,7 @@ from trine.checkpoint.gguf_config import (
     tensor_map,
 )
 from trine.checkpoint.gguf_file import ALIGNMENT, ARRAY, MAGIC, STRING
+from trine.checkpoint.i2_s_layout import BLOCK_KEY
 from trine.checkpoint.stored import Progress, StoredTensor, write_tensors
 from trine.checkpoint.tensors import EMBEDDING, LM_HEAD, is_ternary, module_of, tensor_shape
 from trine.errors import CheckpointError, UsageError
@@ -110,7 +111,7 @@ def _metadata(source: Checkpoint, layout: GgufTernary) -> dict[str, Any]:
         ACTIVATION: config.activation,
     }
     if layout is I2_S:
-        metadata[I2_S_LAYOUT] = I2_S.block
+        metadata[BLOCK_KEY] = I2_S.block
     return metadata
 
 

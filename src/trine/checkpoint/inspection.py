@@ -117,11 +117,8 @@ def _gguf(name: str, path: Path, progress: Callable[[int, int], None] | None) ->
     except CheckpointError as error:
         return Inspection(name, listed, facts, problem=str(error))
     assert isinstance(checkpoint, GGUFCheckpoint)
-    if checkpoint.i2_s_layout_is_assumed:
-        facts = {
-            "I2_S blocks": "128 (x86), assumed: files written on ARM look the same; if the text is "
-            "gibberish, this one was"
-        } | facts
+    if (choice := checkpoint.i2_s) is not None:
+        facts = {"I2_S blocks": f"{choice.layout.block} weights: {choice.reason}"} | facts
     own = {stored: name for name, stored in checkpoint.names.items()}
     known = {t.name: t for t in _model_tensors(checkpoint, checkpoint.names, progress)}
     tensors = [known[tensor.name] if tensor.name in own else tensor for tensor in listed]

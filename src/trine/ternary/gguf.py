@@ -87,11 +87,15 @@ class I2S(GgufTernary):
         """A quarter byte a weight and the tail."""
         return n * k // CODES_PER_BYTE + _I2_S_TAIL
 
+    def codes(self, raw: Bytes, n: int) -> Bytes:
+        """The codes alone, uint8 [N, K/4]."""
+        return raw[:-_I2_S_TAIL].reshape(n, -1)
+
     def decode(
         self, raw: Bytes, n: int, k: int, order: Order | None = None
     ) -> tuple[Bytes, np.float32]:
         """See the base class."""
-        data = raw[:-_I2_S_TAIL].reshape(n, k // CODES_PER_BYTE)
+        data = self.codes(raw, n)
         scale = raw[-_I2_S_TAIL:][:4].view("<f4")
         packed = quads_to_hf(_ordered(data, order), self.width, high_first=True)
         return _legal(packed), _judged(scale[0])

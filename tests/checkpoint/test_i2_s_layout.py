@@ -1,4 +1,4 @@
-"""The two layouts of I2_S are told apart by what a file says, can be, or holds, or it is refused."""
+"""The two layouts of I2_S: told apart by what a file says, can be, or holds, or refused."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ module tdpu_sequencer
   output logic               entry_valid_o,  // to the writer's queue, which never is full
   output logic               entry_slot_o,   // alternates from entry to entry
   output logic               entry_reuse_o,  // the job uses activations of one before
-  output status_e            entry_status_o, // StatusOk: the job was issued
+  output status_e            entry_status_o, // an error of a job that is issued now: StatusReuse
   output addr_t              entry_desc_o,
   input  logic               done_i,         // the oldest entry is completed
   input  logic               acts_error_i    // activations came with an error

@@ -251,7 +251,8 @@ module tdpu_top
   typedef struct packed {
     logic    slot;
     logic    irq;
-    status_e status;
+    // Whether results come: also of a job whose activations were lost while it waited for the core.
+    logic    issued;
     addr_t   desc;
     addr_t   results;
   } entry_t;
@@ -275,7 +276,7 @@ module tdpu_top
     .data_i (entry_t'{
       slot: entry_slot,
       irq: job.irq,
-      status: entry_status,
+      issued: job_valid && job_ready,
       desc: entry_desc,
       results: job.results
     }),
@@ -300,7 +301,7 @@ module tdpu_top
     .idle_o         (write_idle),
     .job_valid_i    (entry_head_valid),
     .job_ready_o    (entry_take),
-    .job_results_i  (entry.status == StatusOk),
+    .job_results_i  (entry.issued),
     .job_addr_i     (entry.results),
     .job_desc_i     (entry.desc),
     .closing_o      (closing),

@@ -29,6 +29,8 @@ struct Settings {
   uint64_t fail_write = ~0ull;  // the same for the response to a burst
   bool deaf_reads = false;      // nothing is ever answered
   bool deaf_writes = false;
+  uint32_t late_port = ~0u;     // reads of this port take `late` clocks more
+  uint32_t late = 0;
 };
 
 // One AXI read channel: at most `depth` bursts wait, data returns in order.
@@ -60,6 +62,7 @@ class Memory {
   void read(uint32_t port, uint64_t address, uint32_t beats, uint64_t now) {
     uint64_t ready = now + 1 + set_.latency;
     if (set_.timing == Timing::kRandom) ready += random_() % 40;
+    if (port == set_.late_port) ready += set_.late;
     reads_[port].bursts.push_back({address, beats, ready, set_.timing != Timing::kDdr3});
   }
 

@@ -8,6 +8,11 @@
 #include "Vtdpu_top.h"
 #include "memory.h"
 #include "verilated.h"
+#if VM_COVERAGE
+#include <string>
+
+#include "verilated_cov.h"
+#endif
 
 namespace {
 
@@ -22,6 +27,12 @@ constexpr uint32_t kBeatBytes = TDPU_BEAT_BYTES;
 // Of a build with mutants (src/trine/hw/mutate.py): the one that is active from the next start on;
 // 0 is the unit as it is.
 uint32_t mutant = 0;
+
+#if VM_COVERAGE
+// Each simulation ends with a file of its counts: this and a number.
+std::string coverage_file;
+uint32_t coverage_files = 0;
+#endif
 
 class Simulation {
  public:
@@ -39,7 +50,13 @@ class Simulation {
     top_->rst_ni = 1;
     clock();
   }
-  ~Simulation() { top_->final(); }
+  ~Simulation() {
+    top_->final();
+#if VM_COVERAGE
+    if (coverage_file.empty()) return;
+    context_.coveragep()->write((coverage_file + std::to_string(coverage_files++)).c_str());
+#endif
+  }
 
   void write_register(uint32_t address, uint32_t value) {
     top_->s_axil_awvalid_i = top_->s_axil_wvalid_i = 1;
@@ -83,6 +100,10 @@ class Simulation {
   uint64_t now() const { return now_; }
   const Memory& memory() const { return memory_; }
   uint64_t faults() const { return faults_; }
+  // Beats taken from a read port, or (port kEngines) given to the write port.
+  uint64_t moved(uint32_t port) const { return moved_[port]; }
+  // Beats that a read port has offered to take: those of a waiting address are among them.
+  uint64_t asked(uint32_t port) const { return asked_[port]; }
 
   std::vector<uint8_t> bytes;
 
@@ -132,6 +153,7 @@ class Simulation {
       ReadPort& port = memory_.port(p);
       if (top_->m_axi_rvalid_i >> p & top_->m_axi_rready_o >> p & 1) {
         offered_[p] = false;
+        ++moved_[p];
         if (++port.beat == port.bursts.front().beats) {
           port.beat = 0;
           port.bursts.pop_front();
@@ -143,6 +165,8 @@ class Simulation {
       std::memcpy(&length, reinterpret_cast<uint8_t*>(&top_->m_axi_arlen_o) + p, 1);
       check_offer(ar_[p], top_->m_axi_arvalid_o >> p & 1, top_->m_axi_arready_i >> p & 1,
                   {address, length});
+      if (top_->m_axi_arvalid_o >> p & 1 && !counted_[p]) asked_[p] += length + 1u;
+      counted_[p] = (top_->m_axi_arvalid_o & ~top_->m_axi_arready_i) >> p & 1;
       if (top_->m_axi_arvalid_o >> p & top_->m_axi_arready_i >> p & 1) {
         check_burst(address, length + 1u);
         memory_.read(p, address, length + 1u, now_);
@@ -184,7 +208,10 @@ class Simulation {
     beat.last = top_->m_axi_wlast_o;
     std::memcpy(beat.data.data(), &top_->m_axi_wdata_o, kBeatBytes);
     check_offer(w_, top_->m_axi_wvalid_o, top_->m_axi_wready_i, beat);
-    if (top_->m_axi_wvalid_o && top_->m_axi_wready_i) data_.push_back(beat);
+    if (top_->m_axi_wvalid_o && top_->m_axi_wready_i) {
+      data_.push_back(beat);
+      ++moved_[kEngines];
+    }
     // Data may come before its address.
     while (!addresses_.empty() && !data_.empty()) {
       auto& burst = addresses_.front();
@@ -238,6 +265,8 @@ class Simulation {
   std::unique_ptr<Vtdpu_top> top_;
   uint64_t now_ = 0;
   uint64_t faults_ = 0;
+  uint64_t moved_[kEngines + 1] = {}, asked_[kEngines] = {};
+  bool counted_[kEngines] = {};
   Offer<Address> ar_[kEngines], aw_;
   Offer<Beat> w_;
   bool offered_[kEngines] = {};
@@ -251,13 +280,17 @@ class Simulation {
 
 extern "C" {
 
+#if VM_COVERAGE
+void tdpu_cover(const char* file) { coverage_file = file; }
+#endif
 void tdpu_mutate(uint32_t index) { mutant = index; }
 // Read by the source mutants, once a simulation.
 uint32_t tdpu_mutant() { return mutant; }
 
 Simulation* tdpu_new(uint64_t size, int timing, uint32_t seed, uint32_t stall_percent,
                      uint32_t latency, uint32_t fabric_khz, double cap_gbs, uint64_t base,
-                     uint64_t fail_read, uint64_t fail_write, int deaf_reads, int deaf_writes) {
+                     uint64_t fail_read, uint64_t fail_write, int deaf_reads, int deaf_writes,
+                     uint32_t late_port, uint32_t late) {
   Settings settings;
   settings.timing = static_cast<Timing>(timing);
   settings.seed = seed;
@@ -270,6 +303,8 @@ Simulation* tdpu_new(uint64_t size, int timing, uint32_t seed, uint32_t stall_pe
   settings.base = base;
   settings.deaf_reads = deaf_reads != 0;
   settings.deaf_writes = deaf_writes != 0;
+  settings.late_port = late_port;
+  settings.late = late;
   return new Simulation(size, settings);
 }
 void tdpu_delete(Simulation* sim) { delete sim; }
@@ -282,6 +317,8 @@ uint64_t tdpu_run(Simulation* sim, uint64_t limit) { return sim->run(limit); }
 int tdpu_interrupt(Simulation* sim) { return sim->interrupt(); }
 uint64_t tdpu_clock(Simulation* sim) { return sim->now(); }
 uint64_t tdpu_faults(Simulation* sim) { return sim->faults(); }
+uint64_t tdpu_moved(Simulation* sim, uint32_t port) { return sim->moved(port); }
+uint64_t tdpu_asked(Simulation* sim, uint32_t port) { return sim->asked(port); }
 uint64_t tdpu_page_hits(Simulation* sim) { return sim->memory().ddr().hits(); }
 uint64_t tdpu_page_misses(Simulation* sim) { return sim->memory().ddr().misses(); }
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from hw.units import BATCHED, HEADLINE, OTHER, SINGLE, STALLS, WIDE, check, random_case, run, start
+from trine.hw.driver import Driver
 from trine.hw.registers import Register
 from trine.hw.simulation import MemoryModel, Timing
 from trine.hw.sources import Unit
 from trine.kernels.reference import accumulate
-from trine.ternary.tdpu import PAD_BYTE, pack_tdpu
+from trine.ternary.tdpu import PAD_BYTE, Layout, pack_tdpu, unpack_tdpu
 
 UNITS = [
     HEADLINE,
@@ -67,26 +69,70 @@ def test_every_trit_of_every_lane_meets_its_own_activation(unit: Unit) -> None:
     check(driver, trits, np.stack([codes + vector for vector in range(unit.batch)]).astype(np.int8))
 
 
+def codes_of(code: int) -> tuple[list[int], list[int]]:
+    """The bytes that stand for trits, and the others."""
+    if code == 2:
+        legal = [byte for byte in range(256) if not byte & byte >> 1 & 0x55]
+    else:
+        legal = [-(-256 * value // 243) for value in range(243)]
+    return legal, sorted(set(range(256)) - set(legal))
+
+
+def stream_job(unit: Unit, driver: Driver, stream: NDArray[np.uint8]) -> tuple[Layout, int]:
+    """Layout and image of rows whose port streams are these bytes: [engines, rows, words, beat]."""
+    engines, groups, words, _ = stream.shape
+    layout = driver.layout(engines * groups, words * unit.lanes)
+    image = np.full(engines * layout.stride, PAD_BYTE[unit.code], np.uint8)
+    for engine in range(engines):
+        data = stream[engine].reshape(-1)
+        image[engine * layout.stride :][: data.size] = data
+    return layout, driver.store(image)
+
+
+@every_unit
+def test_every_byte_is_decoded_at_every_place(unit: Unit) -> None:
+    _, driver = start(unit)
+    legal, _ = codes_of(unit.code)
+    words = min(27, unit.k_max // unit.lanes)
+    groups = -(-len(legal) // words)
+    place = np.arange(unit.engines * unit.beat_bytes).reshape(unit.engines, 1, 1, -1)
+    beat = np.arange(groups * words).reshape(1, groups, words, 1)
+    stream = np.array(legal, np.uint8)[(beat + 31 * place) % len(legal)]
+    layout, weights = stream_job(unit, driver, stream)
+    _, codes = random_case(1, layout.columns, unit.batch, seed=6)
+    image = driver.backend.memory[weights : weights + layout.size]
+    trits = unpack_tdpu(image, layout)
+    got = driver.wait(driver.submit(layout, weights, codes), clocks=1_000_000).accumulators
+    np.testing.assert_array_equal(got, accumulate(codes, trits))
+
+
 @every_unit
 def test_illegal_codes_act_as_zero_and_are_counted(unit: Unit) -> None:
     _, driver = start(unit)
-    trits, codes = random_case(unit.engines, 2 * unit.lanes, 1, seed=5)
-    layout = driver.layout(*trits.shape)
-    legal = {-(-256 * v // 243) for v in range(243)}
-    illegal = [0xFF] if unit.code == 2 else sorted(set(range(256)) - legal)
-    per_byte = unit.lanes // unit.beat_bytes
-    for byte in illegal:
-        image = pack_tdpu(trits, layout)
-        # The second byte of row 0's first beat.
-        image[1] = byte
-        expected = trits.copy()
-        expected[0, per_byte : 2 * per_byte] = 0
-        before = driver.backend.read(Register.ILLEGAL)
-        job = driver.submit(layout, driver.store(image), codes)
-        got = driver.wait(job, clocks=100_000).accumulators
-        np.testing.assert_array_equal(got, accumulate(codes, expected))
-        assert driver.backend.read(Register.ILLEGAL) == before + 1
-    assert PAD_BYTE[unit.code] not in illegal
+    legal, illegal = codes_of(unit.code)
+    if unit.code == 2:
+        # One illegal trit, the other three of the byte legal.
+        illegal = [0x24 & ~(3 << 2 * trit) | 3 << 2 * trit for trit in range(4)]
+    rng = np.random.default_rng(5)
+    shape = (unit.engines, len(illegal), unit.beat_bytes, unit.beat_bytes)
+    stream = rng.choice(np.array(legal, np.uint8), shape)
+    allowed = stream.copy()
+    # In beat b of each row, byte b is illegal.
+    for group, byte in enumerate(illegal):
+        for beat in range(unit.beat_bytes):
+            stream[:, group, beat, beat] = byte
+            zero = byte & ~((byte & byte >> 1 & 0x55) << 1)
+            allowed[:, group, beat, beat] = zero if unit.code == 2 else PAD_BYTE[3]
+    layout, weights = stream_job(unit, driver, allowed)
+    image = driver.backend.memory[weights : weights + layout.size]
+    trits = unpack_tdpu(image, layout)
+    layout, weights = stream_job(unit, driver, stream)
+    _, codes = random_case(1, layout.columns, unit.batch, seed=5)
+    got = driver.wait(driver.submit(layout, weights, codes), clocks=1_000_000).accumulators
+    np.testing.assert_array_equal(got, accumulate(codes, trits))
+    counted = unit.engines * len(illegal) * unit.beat_bytes
+    assert driver.backend.read(Register.ILLEGAL) == counted
+    assert PAD_BYTE[unit.code] in legal
 
 
 @every_unit

@@ -16,8 +16,8 @@ from trine.hw.sources import Unit, build_hash, digest, files, rtl_folder
 
 # The verilated body is worth -O2; what runs once is not worth compiling well.
 _MAKE = ("OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")
-# For simulators that run for seconds: a third of the time to build.
-_QUICK_MAKE = ("OPT_FAST=-O0", "OPT_SLOW=-O0", "OPT_GLOBAL=-O0")
+# For simulators that run for seconds: half the time to build.
+_QUICK_MAKE = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O0")
 
 
 def cache_folder() -> Path:
@@ -46,12 +46,13 @@ def library(
     parameters: Mapping[str, int | str],
     *,
     defines: tuple[str, ...] = (),
+    options: tuple[str, ...] = ("--noassert",),
     quick: bool = False,
 ) -> Path:
     """The harness around the `tdpu_top` of `sources`, built unless it is cached.
 
-    `defines` are macros of the harness. A `quick` build is compiled with less care. MissingExtra
-    without Verilator, ToolError with what it said when it refuses.
+    `defines` are macros of the harness, `options` go to Verilator. A `quick` build is compiled with
+    less care. MissingExtra without Verilator, ToolError with what it said when it refuses.
     """
     root = verilator_root()
     for tool in ("make", os.environ.get("CXX", "c++")):
@@ -61,7 +62,7 @@ def library(
     harness = sorted((rtl / "sim").iterdir())
     read = [*sources, *harness, rtl / "waivers.vlt"]
     make = _QUICK_MAKE if quick else _MAKE
-    name = digest(read, repr(parameters), repr(unit), str(root), *defines, *make)[:24]
+    name = digest(read, repr(parameters), repr(unit), str(root), *defines, *options, *make)[:24]
     target = cache_folder() / f"tdpu_top-{name}.so"
     if target.is_file():
         return target
@@ -70,7 +71,7 @@ def library(
     with tempfile.TemporaryDirectory() as folder:
         command = [
             str(root / "bin" / "verilator_bin"),
-            *("--cc", "--exe", "--build", "-j", "1", "-O3", "--noassert", "--output-split", "0"),
+            *("--cc", "--exe", "--build", "-j", "1", "-O3", "--output-split", "0", *options),
             *("--x-assign", "fast", "--x-initial", "fast"),
             *("--prefix", "Vtdpu_top", "--top", "tdpu_top", "--Mdir", folder),
             *(f"-G{key}={value}" for key, value in parameters.items()),

@@ -31,7 +31,7 @@ class MemoryModel:
     rest in `stall_percent` of the clocks. `cap_gbs` limits all ports together (DDR3). `base` is the
     bus address of its first byte. The beat that holds the bus address `fail_read` is answered with
     an error, as is a burst that writes `fail_write`; reads or writes that are `deaf` are never
-    answered.
+    answered. Reads of `late_port` take `late` clocks more.
     """
 
     size: int = 64 << 20
@@ -46,6 +46,8 @@ class MemoryModel:
     base: int = 0
     deaf_reads: bool = False
     deaf_writes: bool = False
+    late_port: int = 0
+    late: int = 0
 
 
 class Simulation:
@@ -69,6 +71,8 @@ class Simulation:
             model.fail_write,
             int(model.deaf_reads),
             int(model.deaf_writes),
+            model.late_port,
+            model.late,
         )
         pointer = self._library.tdpu_memory(self._handle)
         self.memory: NDArray[np.uint8] = np.ctypeslib.as_array(pointer, (model.size,))
@@ -106,6 +110,14 @@ class Simulation:
         """Bursts that break the AXI rules the memory checks; 0 in a correct unit."""
         return int(self._library.tdpu_faults(self._handle))
 
+    def moved(self, port: int) -> int:
+        """Beats taken from a read port; those given to the write port when `port` is ENGINES."""
+        return int(self._library.tdpu_moved(self._handle, port))
+
+    def asked(self, port: int) -> int:
+        """Beats of all bursts that a read port has offered, whether taken or not."""
+        return int(self._library.tdpu_asked(self._handle, port))
+
     @property
     def page_misses(self) -> tuple[int, int]:
         """(accesses to a closed DRAM page, all accesses) of DDR3 timing."""
@@ -119,7 +131,7 @@ def _load(path: str) -> ctypes.CDLL:
     library.tdpu_new.restype = handle
     library.tdpu_new.argtypes = [
         *(u64, ctypes.c_int, u32, u32, u32, u32, ctypes.c_double, u64, u64, u64),
-        *(ctypes.c_int, ctypes.c_int),
+        *(ctypes.c_int, ctypes.c_int, u32, u32),
     ]
     library.tdpu_memory.restype = ctypes.POINTER(ctypes.c_uint8)
     library.tdpu_write.argtypes = [handle, u32, u32]
@@ -129,6 +141,9 @@ def _load(path: str) -> ctypes.CDLL:
     library.tdpu_run.argtypes = [handle, u64]
     library.tdpu_run.restype = u64
     library.tdpu_delete.restype = None
+    for name in ("moved", "asked"):
+        getattr(library, f"tdpu_{name}").restype = u64
+        getattr(library, f"tdpu_{name}").argtypes = [handle, u32]
     for name in ("clock", "faults", "page_hits", "page_misses"):
         getattr(library, f"tdpu_{name}").restype = u64
     for name in ("memory", "delete", "interrupt", "clock", "faults", "page_hits", "page_misses"):

@@ -1,0 +1,96 @@
+"""Abort and reset at any clock: AXI is drained by the rules, the unit works again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hw.units import HEADLINE, OTHER, STALLS, check, random_case, start
+from trine.hw.driver import Driver
+from trine.hw.registers import Control, Interrupt, Register, State
+from trine.hw.simulation import MemoryModel, Simulation, Timing
+from trine.hw.sources import Unit
+from trine.ternary.tdpu import pack_tdpu
+
+IDEAL = MemoryModel(size=8 << 20, timing=Timing.IDEAL)
+
+
+def queue(driver: Driver, unit: Unit, jobs: int) -> None:
+    """Jobs that load, reuse and are refused."""
+    trits, codes = random_case(12, 100, unit.batch, seed=2)
+    layout = driver.layout(*trits.shape)
+    weights = driver.store(pack_tdpu(trits, layout))
+    for number in range(jobs):
+        given = None if number % 3 == 2 else codes
+        driver.submit(layout, weights, given, vectors=unit.batch)
+
+
+def drained(simulation: Simulation, driver: Driver) -> None:
+    """Nothing is read or written from the end of the abort on."""
+    ports = range(driver.unit.engines + 1)
+    moved = [simulation.moved(port) for port in ports]
+    before = simulation.memory.copy()
+    simulation.write(Register.IRQ_MASK, 0)
+    simulation.wait(100)
+    assert [simulation.moved(port) for port in ports] == moved
+    np.testing.assert_array_equal(simulation.memory, before)
+    assert not simulation.read(Register.STATUS) & (State.BUSY | State.DRAINING)
+
+
+@pytest.mark.parametrize("control", [Control.ABORT, Control.RESET])
+@pytest.mark.parametrize(
+    ("unit", "model", "clocks"),
+    [
+        (HEADLINE, STALLS, range(0, 1300, 29)),
+        (HEADLINE, replace(STALLS, stall_percent=85, seed=3), range(5, 4000, 131)),
+        (OTHER, IDEAL, range(0, 700, 13)),
+    ],
+    ids=["stalls", "slow", "ideal"],
+)
+def test_abort_and_reset_at_any_clock_leave_a_working_unit(
+    unit: Unit, model: MemoryModel, clocks: range, control: Control
+) -> None:
+    simulation, driver = start(unit, replace(model, size=1 << 20))
+    case = random_case(7, 90, unit.batch, seed=4)
+    for number, after in enumerate(clocks):
+        if control == Control.RESET or number % 8 == 0:
+            driver = Driver(simulation)
+            assert simulation.read(Register.HEAD) == simulation.read(Register.TAIL) == 0
+            assert simulation.read(Register.STEPS) == 0
+        simulation.write(Register.IRQ_MASK, 0)
+        tail = simulation.read(Register.TAIL)
+        queue(driver, unit, 5)
+        simulation.wait(after)
+        if control == Control.ABORT:
+            driver.abort()
+            head = simulation.read(Register.HEAD)
+            assert head == simulation.read(Register.TAIL) == tail + 5
+        else:
+            simulation.write(Register.CONTROL, Control.RESET)
+            while simulation.read(Register.STATUS) & State.DRAINING:
+                pass
+        if number % 10 == 0:
+            drained(simulation, driver)
+        if number % 4 == 3:
+            if control == Control.RESET:
+                driver = Driver(simulation)
+            simulation.write(Register.IRQ_STATUS, Interrupt.DONE | Interrupt.ERROR)
+            simulation.write(Register.IRQ_MASK, Interrupt.DONE | Interrupt.ERROR)
+            check(driver, *case)
+        assert simulation.faults == 0
+
+
+def test_no_burst_is_begun_after_an_abort() -> None:
+    # From the response to the write on, a port only takes what it asked for before.
+    for after in range(0, 120, 3):
+        simulation, driver = start(HEADLINE, replace(IDEAL, latency=200, size=1 << 20))
+        queue(driver, HEADLINE, 3)
+        simulation.wait(after)
+        simulation.write(Register.CONTROL, Control.ENABLE | Control.ABORT)
+        asked = [simulation.asked(port) for port in range(HEADLINE.engines)]
+        while simulation.read(Register.STATUS) & State.DRAINING:
+            pass
+        assert [simulation.asked(port) for port in range(HEADLINE.engines)] == asked
+        assert [simulation.moved(port) for port in range(HEADLINE.engines)] == asked

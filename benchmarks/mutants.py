@@ -3,11 +3,12 @@
     python benchmarks/mutants.py netlist --count 400
     python benchmarks/mutants.py source
 
-The golden check is `tests/hw/test_results.py` and `tests/hw/test_control.py` themselves, collected
-once and run on a simulator that carries the mutants (trine.hw.mutate, trine.hw.mutate_source), each
-mutant in a forked process. A mutant is caught by the first test that fails, that crashes, or that
-takes TIMES as much CPU time as the longest does without a mutant. The table goes to
-docs/hw-mutants-netlist.csv or -source.csv; the last line is JSON.
+The golden check is tests of `tests/hw` themselves, collected once and run on a simulator that
+carries the mutants (trine.hw.mutate, trine.hw.mutate_source), each mutant in a forked process. A
+mutant is caught by the first test that fails, that crashes, or that takes TIMES as much CPU time as
+it does without a mutant. A source mutant that the tests do not catch is given to the proofs of
+`tests/rtl/test_proofs.py`. The table goes to docs/hw-mutants-netlist.csv or -source.csv; the last
+line is JSON.
 """
 
 from __future__ import annotations
@@ -18,14 +19,18 @@ import csv
 import ctypes
 import io
 import json
+import multiprocessing
 import os
+import re
 import resource
 import signal
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -38,10 +43,16 @@ from hw import units  # noqa: E402
 from trine.hw import simulation  # noqa: E402
 from trine.hw.mutate import Mutant, choose_mutants, modules  # noqa: E402
 from trine.hw.mutate_source import SourceMutant, source_mutants, source_simulator  # noqa: E402
-from trine.hw.sources import Unit  # noqa: E402
+from trine.hw.sources import Unit, rtl_folder  # noqa: E402
 
-GOLDEN = [str(TESTS / "hw" / name) for name in ("test_results.py", "test_control.py")]
+# The ones that catch most come first.
+GOLDEN = [
+    str(TESTS / "hw" / f"test_{name}.py")
+    for name in ("results", "jobs", "control", "abort", "timeout")
+]
 TIMES = 4
+# CPU seconds that no test needs to differ by.
+LEAST = 0.3
 SEED = 20261123
 
 # Two units that differ in everything: code, engines, batch, beat. Rows are long enough for every
@@ -69,7 +80,7 @@ class Campaign:
     def __init__(self, name: str, library: Path, mutants: Sequence[Mutant | SourceMutant]) -> None:
         self.name, self.mutants, self.rows = name, mutants, list[Row]()
         self.select = ctypes.CDLL(str(library)).tdpu_mutate
-        self.longest = 100.0
+        self.usual: dict[str, float] = {}
         self.pipe = -1
         # Every test runs on the unit with the mutants, whichever it was written for.
         simulation.simulator = lambda unit: library
@@ -79,19 +90,20 @@ class Campaign:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """In a child: tell of the first failure, and of a test's CPU time."""
         if report.failed:
-            self.tell({"failed": report.nodeid.split("/")[-1]})
+            self.tell({"failed": plain(report.nodeid)})
             os._exit(0)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """First without a mutant, then with each."""
         # What runs twice, as units that differ elsewhere are one here.
-        items = {item.name.split("[Unit")[0]: item for item in reversed(session.items)}
+        items = {plain(item.nodeid): item for item in reversed(session.items)}
         tests = sorted(items.values(), key=session.items.index)
         told = self.child(0, tests)
         if "failed" in told:
             raise SystemExit(f"{told['failed']} fails without a mutant")
-        self.longest = max(told["longest"], 0.5)
-        print(f"{self.name}: {len(self.mutants)} mutants, {told}", file=sys.stderr, flush=True)
+        self.usual = {name: seconds for name, seconds in told.items() if name in items}
+        total = sum(self.usual.values())
+        say(f"{self.name}: {len(self.mutants)} mutants; {len(tests)} tests take {total:.1f} s")
         for mutant in self.mutants:
             told = self.child(mutant.index, tests)
             row = Row(
@@ -99,7 +111,7 @@ class Campaign:
             )
             self.rows.append(row)
             told_as = row.caught or f"SURVIVES {mutant}"
-            print(f"{mutant.index} {told_as}", file=sys.stderr, flush=True)
+            say(f"{self.name} {mutant.index} {told_as}")
         return True
 
     def child(self, index: int, tests: list[pytest.Item]) -> dict[str, float | str]:
@@ -110,17 +122,15 @@ class Campaign:
             os.close(reader)
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             self.select(index)
-            longest = total = 0.0
             for number, item in enumerate(tests):
-                self.tell({"test": item.nodeid.split("/")[-1]})
+                name = plain(item.nodeid)
+                self.tell({"test": name})
                 # CPU time: on a shared machine the wall clock says nothing.
-                signal.setitimer(signal.ITIMER_PROF, TIMES * self.longest)
+                signal.setitimer(signal.ITIMER_PROF, TIMES * self.usual.get(name, 1000) + LEAST)
                 before = time.process_time()
                 following = tests[number + 1] if number + 1 < len(tests) else None
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-                took = time.process_time() - before
-                longest, total = max(longest, took), total + took
-            self.tell({"longest": longest, "total": total, "tests": len(tests)})
+                self.tell({name: time.process_time() - before})
             os._exit(0)
         os.close(self.pipe)
         told: dict[str, float | str] = {}
@@ -138,6 +148,16 @@ class Campaign:
         os.write(self.pipe, json.dumps(what).encode() + b"\n")
 
 
+def say(line: str) -> None:
+    """Progress."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def plain(nodeid: str) -> str:
+    """A test's name without the unit it was written for."""
+    return re.sub(r"Unit\([^)]*\)\d*", "unit", nodeid.rsplit("/", maxsplit=1)[-1])
+
+
 def run(campaign: Campaign) -> list[Row]:
     """All mutants of one simulator."""
     with contextlib.redirect_stdout(io.StringIO()) as said:
@@ -150,25 +170,41 @@ def run(campaign: Campaign) -> list[Row]:
     return campaign.rows
 
 
-def netlist(count: int, names: list[str]) -> tuple[list[Row], Counter[str]]:
-    """The netlist mutants of these units, and cells by module."""
-    rows, cells = [], Counter[str]()
-    for name in names:
-        mutation = choose_mutants(UNITS[name], count // len(UNITS), seed=SEED)
-        cells.update(mutation.cells)
-        rows += run(Campaign(name, mutation.simulator(), mutation.mutants))
-    return rows, cells
+def netlist(name: str, count: int) -> tuple[list[Row], Counter[str]]:
+    """The netlist mutants of a unit, and its cells by module."""
+    mutation = choose_mutants(UNITS[name], count, seed=SEED)
+    rows = run(Campaign(name, mutation.simulator(), mutation.mutants))
+    return rows, Counter(mutation.cells)
 
 
-def source(names: list[str]) -> list[Row]:
-    """The source mutants; those that one unit does not catch go on to the next."""
-    caught: dict[int, Row] = {}
-    left = source_mutants()
-    for name in names:
-        for row in run(Campaign(name, source_simulator(UNITS[name]), left)):
-            caught[row.index] = row
-        left = [mutant for mutant in left if not caught[mutant.index].caught]
-    return [caught[index] for index in sorted(caught)]
+def source(name: str, every: int) -> tuple[list[Row], Counter[str]]:
+    """Every so many of the source mutants on a unit; no cells."""
+    mutants = source_mutants()[::every]
+    return run(Campaign(name, source_simulator(UNITS[name]), mutants)), Counter()
+
+
+def first_caught(tables: Sequence[Sequence[Row]]) -> list[Row]:
+    """Of the same mutants on several units: the first row in which each is caught."""
+    return [
+        next((row for row in rows if row.caught), rows[0]) for rows in zip(*tables, strict=True)
+    ]
+
+
+def proved_wrong(row: Row) -> Row:
+    """A survivor, or the proof of its module that no longer holds."""
+    from rtl.test_proofs import PROOFS, sources
+    from trine.hw.proof import prove
+
+    mutant = source_mutants()[row.index - 1]
+    for top, parameters in PROOFS:
+        if mutant.file not in [path.name for path in sources(top)]:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            changed = Path(folder) / mutant.file
+            changed.write_text(mutant.apply((rtl_folder() / mutant.file).read_text()))
+            if not prove(top, sources(top, {mutant.file: changed}), parameters).proved:
+                return replace(row, caught=f"test_proofs.py: {top} {parameters}")
+    return row
 
 
 def main() -> None:
@@ -177,15 +213,23 @@ def main() -> None:
     parser.add_argument("kind", choices=("netlist", "source"))
     parser.add_argument("--count", type=int, default=400, help="netlist mutants of both units")
     parser.add_argument("--unit", choices=UNITS, action="append", help="only this unit")
+    parser.add_argument("--every", type=int, default=1, help="only each so many source mutants")
+    parser.add_argument("--jobs", type=int, default=1, help="units at a time")
     parser.add_argument("--out", type=Path, help="the table")
     arguments = parser.parse_args()
     start = time.perf_counter()
     names = arguments.unit or list(UNITS)
-    cells: Counter[str] = Counter()
-    if arguments.kind == "netlist":
-        rows, cells = netlist(arguments.count, names)
-    else:
-        rows = source(names)
+    # Tests are collected for one unit: each has a process of its own.
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(arguments.jobs, mp_context=fresh, max_tasks_per_child=1) as pool:
+        if arguments.kind == "netlist":
+            tables = list(pool.map(netlist, names, [arguments.count // len(UNITS)] * len(names)))
+            rows = [row for table, _ in tables for row in table]
+        else:
+            tables = list(pool.map(source, names, [arguments.every] * len(names)))
+            rows = first_caught([table for table, _ in tables])
+            rows = [row if row.caught else proved_wrong(row) for row in rows]
+    cells = sum((own for _, own in tables), Counter[str]())
     out = arguments.out or ROOT / "docs" / f"hw-mutants-{arguments.kind}.csv"
     with out.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -5,15 +5,17 @@ mutants evenly over the bits of a module's cells, and puts all of them into one 
 active while the added input `mutant_i` is n, and 0 is the unit as it is. So one build carries
 hundreds, and the netlist's own correctness is checked by running it with 0.
 
-Clock pins are left alone: a unit without a clock, or on its other edge, is no single wrong bit.
+Clock pins are left alone: a unit without a clock, or on its other edge, is no single wrong bit. So
+is what leaves the netlist as it was: a constant bit set to its own value, an output bit that
+nothing reads.
 """
 
 from __future__ import annotations
 
-import re
+import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trine.errors import ToolError
@@ -30,8 +32,9 @@ _LINT = "".join(
     f"/* verilator lint_off {rule} */\n"
     for rule in ("WIDTHTRUNC", "WIDTHEXPAND", "CASEOVERLAP", "UNOPTFLAT")
 )
-# More than are wanted, since mutants of clock pins are dropped.
-_SPARE = 1.5
+# More than are wanted, since some are dropped.
+_SPARE = 2
+_CONSTANT = {"const0": "0", "const1": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ def choose_mutants(unit: Unit, count: int, *, seed: int, least: int = 8) -> Muta
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         elaborate = [*read_commands(TOP, files(TOP), unit.parameters()), *_ELABORATE]
-        elaborate += [f"write_rtlil {folder}/net.il"]
+        elaborate += [f"write_rtlil {folder}/net.il", f"write_json {folder}/net.json"]
         for module in modules():
             elaborate += [
                 f"select -set {module} c:* a:src=*{module}.sv* %i",
@@ -113,15 +116,39 @@ def choose_mutants(unit: Unit, count: int, *, seed: int, least: int = 8) -> Muta
         cells = {
             module: len((folder / f"{module}.cells").read_text().split()) for module in modules()
         }
+        bits = _Bits(folder / "net.json")
         mutants: list[Mutant] = []
         for module, share in shares(cells, count, least).items():
             lines = (folder / f"{module}.mutants").read_text().splitlines()
-            chosen = [line for line in lines if not re.search(r"-port \w*CLK ", line)][:share]
-            mutants += [_parse(module, line, len(mutants) + n) for n, line in enumerate(chosen, 1)]
+            wrong = (_parse(module, line) for line in lines)
+            mutants += [mutant for mutant in wrong if bits.changed_by(mutant)][:share]
+        mutants = [replace(mutant, index=index) for index, mutant in enumerate(mutants, 1)]
         return Mutation(unit, cells, tuple(mutants), (folder / "net.il").read_text())
 
 
-def _parse(module: str, line: str, index: int) -> Mutant:
+class _Bits:
+    """What the bits of a netlist are connected to."""
+
+    def __init__(self, path: Path) -> None:
+        module = json.loads(path.read_text())["modules"][TOP]
+        self.cells = module["cells"]
+        self.read = {bit for port in module["ports"].values() for bit in port["bits"]}
+        for cell in self.cells.values():
+            for port, bits in cell["connections"].items():
+                if cell["port_directions"][port] == "input":
+                    self.read.update(bits)
+
+    def changed_by(self, mutant: Mutant) -> bool:
+        """Whether the netlist with the mutant is another one, and its clocks are the same."""
+        cell = self.cells[mutant.cell.removeprefix("\\")]
+        port = mutant.port.removeprefix("\\")
+        bit = cell["connections"][port][mutant.bit]
+        if port.endswith("CLK") or bit == _CONSTANT.get(mutant.mode):
+            return False
+        return cell["port_directions"][port] == "input" or bit in self.read
+
+
+def _parse(module: str, line: str) -> Mutant:
     """A line of `mutate -list`: mutate -mode M -module X -cell C -port P -portbit B ... -src S."""
     words = line.split()
     options: dict[str, str] = {}
@@ -132,7 +159,7 @@ def _parse(module: str, line: str, index: int) -> Mutant:
     if not own:
         raise ToolError(f"yosys gave {line}, which is not in {module}.sv")
     return Mutant(
-        index,
+        0,
         module,
         options["-mode"],
         options["-cell"],

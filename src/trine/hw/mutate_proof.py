@@ -10,6 +10,7 @@ both copies share. That can only make copies differ that are equal, never the ot
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 import tempfile
 from pathlib import Path
@@ -17,11 +18,6 @@ from pathlib import Path
 from trine.errors import MissingExtra, ToolError
 from trine.hw.mutate import TOP, Mutant, Mutation
 from trine.hw.yosys import run_yosys
-
-# The ports of a memory cell, as a module that `expose` can take out.
-_BOX = "module memory_box({}); {} endmodule"
-_IN = ("RD_CLK", "RD_EN", "RD_ARST", "RD_SRST", "RD_ADDR", "WR_CLK", "WR_EN", "WR_ADDR", "WR_DATA")
-_OUT = ("RD_DATA",)
 
 
 def equivalent(mutation: Mutation, mutant: Mutant, *, seconds: int = 300) -> bool | None:
@@ -35,8 +31,7 @@ def equivalent(mutation: Mutation, mutant: Mutant, *, seconds: int = 300) -> boo
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "net.il").write_text(mutation.netlist)
-        ports = [*(f"input {port};" for port in _IN), *(f"output {port};" for port in _OUT)]
-        (folder / "box.v").write_text(_BOX.format(", ".join([*_IN, *_OUT]), " ".join(ports)))
+        boxes = _memory_boxes(folder)
         run_yosys(
             [
                 f"read_rtlil {folder}/net.il",
@@ -45,8 +40,8 @@ def equivalent(mutation: Mutation, mutant: Mutant, *, seconds: int = 300) -> boo
                 "setundef -zero",
                 "memory_collect",
                 f"read_verilog -lib {folder}/box.v",
-                "chtype -set memory_box t:$mem_v2",
-                f"expose -evert {TOP}/t:memory_box mutated/t:memory_box",
+                *(f"chtype -set {box} {TOP}/{cell} mutated/{cell}" for cell, box in boxes.items()),
+                f"expose -evert {TOP}/t:memory_box* mutated/t:memory_box*",
                 f"miter -equiv -flatten {TOP} mutated miter",
                 "hierarchy -top miter",
                 "opt -full",
@@ -74,3 +69,22 @@ def equivalent(mutation: Mutation, mutant: Mutant, *, seconds: int = 300) -> boo
     if "undecided" in told.lower() or "timeout" in told.lower():
         return None
     raise ToolError(f"abc failed: {told.splitlines()[-1] if told else 'no message'}")
+
+
+def _memory_boxes(folder: Path) -> dict[str, str]:
+    """Modules (box.v) with the ports of each memory of net.il, for `expose`; cell to module."""
+    collect = [f"read_rtlil {folder}/net.il", "memory_collect", f"write_json {folder}/net.json"]
+    run_yosys(collect)
+    cells = json.loads((folder / "net.json").read_text())["modules"][TOP]["cells"]
+    boxes, text = {}, []
+    for cell, told in cells.items():
+        if told["type"] != "$mem_v2":
+            continue
+        boxes[cell] = box = f"memory_box{len(boxes)}"
+        ports = [
+            f"{told['port_directions'][port]} [{len(bits) - 1}:0] {port}"
+            for port, bits in told["connections"].items()
+        ]
+        text.append(f"module {box}({', '.join(ports)}); endmodule")
+    (folder / "box.v").write_text("\n".join(text))
+    return boxes

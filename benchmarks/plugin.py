@@ -1,22 +1,27 @@
 """Decode through Hugging Face `generate()`: the packed path of transformers, and trine's plug-in.
 
-    python benchmarks/plugin.py --layers 30 --threads 2
+    python benchmarks/plugin.py --folder DIR [--layers 30] [--threads 2]      memory and speed
+    python benchmarks/plugin.py --folder DIR --only speed                     under 5 minutes
 
-The 2B-4T geometry with SYNTHETIC (random) weights, packed uint8 and bfloat16, written as a Hugging
-Face directory and loaded by `from_pretrained` three ways:
+The 2B-4T geometry with SYNTHETIC (random) weights, packed uint8 and bfloat16, written to DIR as a
+Hugging Face directory unless there is one, and loaded by `from_pretrained` three ways:
 
-hf      as it is: BitLinear unpacks its weights at every call
+hf      as it is: BitLinear unpacks its weights at every call; Hugging Face's own lm_head
 plugin  config=trine.torch.config(...): native BitLinears, Hugging Face's own lm_head
 head    the same with lm_head="int8"
 
 Speed is gated: every BitLinear of the middle layer must be within 1e-6 of the NumPy reference on
-the input that generate() gave it. A round times hf plugin head head plugin hf; a time is the
-interval between two tokens as a streamer sees them, prefill left out. Ratios are of one round's
-medians. Memory is that of a fresh process that loads the directory, above what its imports take,
-beside the bytes of packed body, embedding and head.
+the input that generate() gave it. Each model has a KV cache that `generate` goes on with; a time is
+from one token's arrival at a streamer to the next one's, the first from the call, prefill left out.
+A round is hf plugin head head plugin hf, one token of hf and sixteen of the others a turn; a ratio
+is of one round's medians. Beside the times: the bytes of weights that a token must read, and the
+best read bandwidth probed between the turns.
+
+Memory is that of a fresh process that loads the directory and writes a token, above what its
+imports take, beside the bytes of packed body, embedding and head.
 
 Fewer layers make hf's share of the lm_head larger and the ratio smaller; nothing is extrapolated.
-The last line is JSON. With 30 layers about 10 minutes, 4 GB of memory and 1.3 GB of disk.
+The last line is JSON. With 30 layers 4 GB of memory, 1.2 GB of disk.
 """
 
 from __future__ import annotations
@@ -26,7 +31,6 @@ import json
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -34,15 +38,18 @@ from typing import Any
 
 import numpy as np
 import psutil
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, DynamicCache
 
 import torch
 import trine.torch
+from trine import _native
 from trine.checkpoint import open_checkpoint
 from trine.checkpoint.config import LINEARS
 from trine.checkpoint.tensors import layer_tensor
 from trine.kernels.reference import bitlinear
+from trine.kernels.registry import choose
 from trine.ternary import unpack_hf
+from trine.torch.head import HeadKind
 from trine.torch.linear import NativeBitLinear
 from trine.torch.models import build
 
@@ -53,7 +60,7 @@ ORDER = ("hf", "plugin", "head", "head", "plugin", "hf")
 
 
 class Clock:
-    """A streamer that notes when each token arrives."""
+    """A streamer that notes when the prompt was there, and when each token arrives."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
@@ -66,9 +73,30 @@ class Clock:
         """Nothing is left to note."""
 
     def intervals(self) -> list[float]:
-        """Seconds between neighbouring tokens; the first one is the prefill's."""
-        tokens = self.times[1:]
-        return [after - before for before, after in pairwise(tokens)]
+        """Seconds of each token."""
+        return [after - before for before, after in pairwise(self.times)]
+
+
+class Text:
+    """A model and the text that it goes on with, its KV cache included."""
+
+    def __init__(self, model: Any) -> None:
+        self.model, self.ids = model, PROMPT
+        self.cache = DynamicCache(config=model.config)
+
+    def decode(self, tokens: int) -> list[float]:
+        """Seconds of each of the next `tokens` tokens; of the very first one, with the prefill."""
+        clock = Clock()
+        self.ids = self.model.generate(
+            self.ids,
+            attention_mask=torch.ones_like(self.ids),
+            past_key_values=self.cache,
+            max_new_tokens=tokens,
+            min_new_tokens=tokens,
+            do_sample=False,
+            streamer=clock,
+        )
+        return clock.intervals()
 
 
 def load(folder: Path, how: str, threads: int) -> Any:
@@ -76,28 +104,14 @@ def load(folder: Path, how: str, threads: int) -> Any:
     if how in ("hf", "accelerate"):
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
         return trine.torch.accelerate(model, threads=threads) if how == "accelerate" else model
-    kind = "int8" if how == "head" else None
+    kind: HeadKind | None = "int8" if how == "head" else None
     config = trine.torch.config(str(folder), lm_head=kind, threads=threads)
     return AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=torch.bfloat16)
 
 
-def decode(model: Any, tokens: int) -> list[float]:
-    """Seconds of each of `tokens` decoded tokens."""
-    clock = Clock()
-    model.generate(
-        PROMPT,
-        attention_mask=torch.ones_like(PROMPT),
-        max_new_tokens=tokens + 1,
-        min_new_tokens=tokens + 1,
-        do_sample=False,
-        streamer=clock,
-    )
-    return clock.intervals()
-
-
-def worst_error(model: Any, layers: int) -> float:
+def worst_error(model: Any) -> float:
     """The middle layer's BitLinears against the reference, each on its own recorded input."""
-    checkpoint, number = open_checkpoint(MODEL), layers // 2
+    checkpoint, number = open_checkpoint(MODEL), model.config.num_hidden_layers // 2
     worst = 0.0
     for linear in LINEARS:
         name = layer_tensor(number, linear)
@@ -119,11 +133,11 @@ def worst_error(model: Any, layers: int) -> float:
 
 
 def memory(folder: Path, how: str, threads: int) -> dict[str, float]:
-    """MB that loading and a first token add to this process, and what the weights should take."""
+    """MB that loading and two tokens add to this process, and what the weights should take."""
     process = psutil.Process()
     before = process.memory_info().rss
     model = load(folder, how, threads)
-    decode(model, 1)  # the embedding is mapped: it is resident once it was used
+    Text(model).decode(2)  # the embedding is mapped: it is resident once it was used
     after = process.memory_info().rss
     body = sum(m.tiles.nbytes for m in model.modules() if isinstance(m, NativeBitLinear))
     packed = sum(
@@ -144,7 +158,7 @@ def memory(folder: Path, how: str, threads: int) -> dict[str, float]:
 
 def child(folder: Path, how: str, threads: int) -> dict[str, float]:
     """`memory` in a process of its own."""
-    command = [sys.executable, __file__, "--memory", how, "--folder", str(folder)]
+    command = [sys.executable, __file__, "--memory-of", how, "--folder", str(folder)]
     done = subprocess.run(
         [*command, "--threads", str(threads)], capture_output=True, text=True, check=True
     )
@@ -152,47 +166,54 @@ def child(folder: Path, how: str, threads: int) -> dict[str, float]:
     return result
 
 
-def measure(folder: Path, layers: int, threads: int, tokens: int, rounds: int) -> dict[str, Any]:
-    """Write, load, check, time."""
-    model = build(open_checkpoint(MODEL), mode="packed", dtype="bfloat16", layers=layers)
-    model.save_pretrained(folder)
-    del model
-    rss = {how: child(folder, how, threads) for how in ("plugin", "head", "accelerate")}
-    print("memory", json.dumps(rss, indent=1))
+def weight_bytes(model: Any, how: str) -> int:
+    """Bytes of weights that a token of the plug-in reads: packed body and lm_head."""
+    body = sum(m.tiles.nbytes for m in model.modules() if isinstance(m, NativeBitLinear))
+    head = model.lm_head
+    rows: int = head.rows.head.nbytes if how == "head" else head.weight.nbytes
+    return body + rows
+
+
+def bandwidth(threads: int) -> float:
+    """GB/s that this machine reads now."""
+    probe = _native.probe_read(choose(), threads, 96 << 20, 1, 4)
+    return probe.work / min(probe.seconds) / 1e9
+
+
+def speed(folder: Path, threads: int, tokens: int, rounds: int) -> dict[str, Any]:
+    """Load, check, time."""
     models = {how: load(folder, how, threads) for how in ("hf", "plugin", "head")}
-    error = worst_error(models["plugin"], layers)
-    print(f"worst BitLinear error {error:.1e}, allowed {TOLERANCE:.0e}")
+    error = worst_error(models["plugin"])
+    print(f"worst BitLinear error {error:.1e}, allowed {TOLERANCE:.0e}", flush=True)
     if error > TOLERANCE:
         raise SystemExit("the plug-in's output is wrong; no speed is given")
-    for how, model in models.items():  # compiles, allocates, wakes the threads
-        print("warm", how, [round(t, 3) for t in decode(model, 1)])
+    texts = {how: Text(model) for how, model in models.items()}
+    for how, text in texts.items():  # the prefill; compiles, allocates, wakes the threads
+        print("prefill", how, round(text.decode(1)[0], 3), flush=True)
     seconds: dict[str, list[float]] = {how: [] for how in models}
     ratios: dict[str, list[float]] = {"plugin": [], "head": []}
+    roof = []
     for number in range(rounds):
         one: dict[str, list[float]] = {how: [] for how in models}
         for how in ORDER:
-            one[how] += decode(models[how], 1 if how == "hf" else tokens)
+            one[how] += texts[how].decode(1 if how == "hf" else tokens)
+            roof.append(bandwidth(threads))
         median = {how: statistics.median(times) for how, times in one.items()}
         for how, ratio in ratios.items():
             ratio.append(median["hf"] / median[how])
         for how, times in one.items():
             seconds[how] += times
-        print(f"round {number + 1}:", {how: f"{1e3 * t:.1f} ms" for how, t in median.items()})
-    result: dict[str, Any] = {
-        "benchmark": "plugin",
-        "model": MODEL,
-        "synthetic": True,
-        "layers": layers,
-        "threads": threads,
-        "torch_threads": torch.get_num_threads(),
-        "rounds": rounds,
-        "error": error,
-        "memory": rss,
-    }
+        shown = {how: f"{1e3 * t:.1f} ms" for how, t in median.items()}
+        print(f"round {number + 1}:", shown, flush=True)
+    result: dict[str, Any] = {"rounds": rounds, "error": error}
     for how, times in seconds.items():
         ms = np.percentile(np.array(times) * 1e3, [10, 50, 90])
         result[f"{how}_ms_p10_p50_p90"] = [round(float(value), 2) for value in ms]
     result |= {f"{how}_times_faster": [round(r, 1) for r in each] for how, each in ratios.items()}
+    result["read_gb_s"] = [round(min(roof), 1), round(max(roof), 1)]
+    for how in ratios:
+        least = weight_bytes(models[how], how) / max(roof) / 1e6
+        result[f"{how}_ceiling_ms"] = round(least, 1)
     return result
 
 
@@ -202,16 +223,31 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=30)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--tokens", type=int, default=16, help="decoded by the plug-in a turn")
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--folder", type=Path, help="where the model goes; default: temporary")
-    parser.add_argument("--memory", help=argparse.SUPPRESS)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--folder", type=Path, required=True, help="of the model")
+    parser.add_argument("--only", choices=("memory", "speed"))
+    parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.memory:
-        print(json.dumps(memory(given.folder, given.memory, given.threads)))
+    if given.memory_of:
+        print(json.dumps(memory(given.folder, given.memory_of, given.threads)))
         return
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = given.folder or Path(temporary)
-        result = measure(folder, given.layers, given.threads, given.tokens, given.rounds)
+    if not (given.folder / "config.json").exists():
+        build(
+            open_checkpoint(MODEL), mode="packed", dtype="bfloat16", layers=given.layers
+        ).save_pretrained(given.folder)
+    result: dict[str, Any] = {
+        "benchmark": "plugin",
+        "model": MODEL,
+        "synthetic": True,
+        "layers": open_checkpoint(str(given.folder)).config.layers,
+        "threads": given.threads,
+        "torch_threads": torch.get_num_threads(),
+    }
+    if given.only != "speed":
+        kinds = ("plugin", "head", "accelerate")
+        result["memory"] = {how: child(given.folder, how, given.threads) for how in kinds}
+    if given.only != "memory":
+        result |= speed(given.folder, given.threads, given.tokens, given.rounds)
     print(json.dumps(result))
 
 

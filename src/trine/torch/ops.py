@@ -14,6 +14,8 @@ from math import prod
 from typing import Any
 from weakref import WeakValueDictionary
 
+import numpy as np
+from numpy.typing import NDArray
 from torch.utils.flop_counter import register_flop_formula
 
 import torch
@@ -80,11 +82,9 @@ def bitlinear(
     the rounding of the last two steps. Raises ValueError for tensors that do not fit each other.
     """
     states = _rows(x)
-    out = torch.empty((states.shape[0], features), dtype=torch.float32)
-    _products(threads).run(
-        code, tiles.numpy(), row_sums.numpy(), weight_scale.item(), states.numpy(), out.numpy()
-    )
-    return out.to(x.dtype).view(*x.shape[:-1], features)
+    out = np.empty((len(states), features), np.float32)
+    _products(threads).run(code, tiles.numpy(), row_sums.numpy(), weight_scale.item(), states, out)
+    return _like(out, x)
 
 
 @bitlinear.register_fake
@@ -105,12 +105,12 @@ def lm_head(
     x: torch.Tensor, weight: torch.Tensor | None, handle: int, vocabulary: int, threads: int
 ) -> torch.Tensor:
     """Logits [..., vocabulary] of x [..., H]: over the float rows `weight`, else int8 rows."""
-    states = _rows(x).numpy()
+    states = _rows(x)
     if weight is None:
         logits = _int8_rows[handle].head.logits(states)
     else:
         logits = FloatHead(choose(), shared_pool(threads), as_numpy(weight)).logits(states)
-    return torch.from_numpy(logits).to(x.dtype).view(*x.shape[:-1], vocabulary)
+    return _like(logits, x)
 
 
 @lm_head.register_fake
@@ -126,6 +126,22 @@ def _flops(x: torch.Size, *_: Any, out_shape: torch.Size, **__: Any) -> int:
     return 2 * prod(x) * out_shape[-1]
 
 
-def _rows(x: torch.Tensor) -> torch.Tensor:
-    """Float32 [T, K] of x [..., K], contiguous."""
-    return x.detach().reshape(-1, x.shape[-1]).to(torch.float32).contiguous()
+def _rows(x: torch.Tensor) -> NDArray[np.float32]:
+    """Float32 [T, K] of x [..., K], contiguous.
+
+    Every step that is not needed is left out: a decoded token comes through here 210 times.
+    """
+    if x.requires_grad:
+        x = x.detach()
+    if x.dtype is not torch.float32:
+        x = x.float()
+    rows: NDArray[np.float32] = x.reshape(-1, x.shape[-1]).contiguous().numpy()
+    return rows
+
+
+def _like(rows: NDArray[np.float32], x: torch.Tensor) -> torch.Tensor:
+    """The rows [T, N] as a tensor [..., N] of the dtype of x [..., K]."""
+    out = torch.from_numpy(rows)
+    if x.dtype is not torch.float32:
+        out = out.to(x.dtype)
+    return out.view(*x.shape[:-1], rows.shape[-1])

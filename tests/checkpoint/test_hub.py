@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from corpus import VARIANTS, Corpus
 from hf_directory import write_directory
-from hub_server import COMMIT, Hub, serve
+from hub_server import COMMIT, Hub, commit, serve
 from trine.checkpoint.synthetic import SyntheticCheckpoint
 
 SOURCE = SyntheticCheckpoint("synthetic:tiny")
@@ -40,7 +41,22 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
     config = json.loads((other / "config.json").read_text())
     (other / "config.json").write_text(json.dumps(config | {"model_type": "mamba"}))
     (tmp_path / "empty").mkdir()
-    names = {"someone/good": good, "someone/other": other, "someone/empty": tmp_path / "empty"}
+    old = write_directory(
+        SyntheticCheckpoint("synthetic:tiny", 7), tmp_path / "old", variant="bitlinear"
+    )
+    for folder, files in {"gguf": ["quants/m.gguf"], "two": ["a.gguf", "b.gguf"]}.items():
+        for file in files:
+            (tmp_path / folder / file).parent.mkdir(parents=True, exist_ok=True)
+            VARIANTS["gguf-i2_s-b1.58"](Corpus(), tmp_path / folder / file)
+    names = {
+        "someone/good": good,
+        "someone/good@v1.0": old,
+        "someone/good@refs/pr/1": old,
+        "someone/other": other,
+        "someone/empty": tmp_path / "empty",
+        "someone/gguf": tmp_path / "gguf",
+        "someone/two": tmp_path / "two",
+    }
     with serve(names) as running:
         yield running
 
@@ -89,10 +105,36 @@ def test_offline_uses_the_cache_and_nothing_else(hub: Hub, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("someone/none", "the hub has no repository"), ("someone/empty", "holds no config.json")],
+    [
+        ("someone/none", "the hub has no repository"),
+        ("someone/empty", "holds neither a config.json nor a .gguf file"),
+        ("someone/good@v9", "'someone/good' has no such revision; give a branch, a tag or a"),
+        ("someone/two", "holds 2 .gguf files; name one, for example someone/two/a.gguf"),
+        ("someone/gguf/none.gguf", "'someone/gguf' holds no such file"),
+    ],
 )
 def test_what_the_hub_has_not_is_one_line(
     hub: Hub, tmp_path: Path, name: str, message: str
 ) -> None:
     _, error = run(hub, tmp_path / "home", name)
     assert error.startswith("ModelNotFound: ") and message in error
+
+
+@pytest.mark.parametrize("revision", ["v1.0", "refs/pr/1", commit("v1.0")])
+def test_a_revision_is_the_one_that_was_asked_for(hub: Hub, tmp_path: Path, revision: str) -> None:
+    out, _ = run(hub, tmp_path / "home", f"someone/good@{revision}", "fetch")
+    its = commit("refs/pr/1" if revision.startswith("refs") else "v1.0")
+    weight = SyntheticCheckpoint("synthetic:tiny", 7).ternary(UP)
+    assert out.splitlines() == [f"2 packed {its}", str(weight.packed.sum())]
+    newest, _ = run(hub, tmp_path / "home", "someone/good", "fetch")
+    assert newest.splitlines() == [f"2 offline {COMMIT}", str(SOURCE.ternary(UP).packed.sum())]
+
+
+@pytest.mark.parametrize("name", ["someone/gguf", "someone/gguf/quants/m.gguf@main"])
+def test_a_gguf_file_of_the_hub(hub: Hub, tmp_path: Path, name: str) -> None:
+    expected = f"2 offline {COMMIT}\n{Corpus().ternary(UP).packed.sum()}\n"
+    assert run(hub, tmp_path / "home", name, "fetch")[0] == expected
+    assert "m.gguf" in hub.fetched()
+    hub.requests.clear()
+    assert run(hub, tmp_path / "home", name, "fetch", HF_HUB_OFFLINE="1")[0] == expected
+    assert hub.requests == []

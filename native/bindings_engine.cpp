@@ -29,6 +29,14 @@ using In = nb::ndarray<const T, nb::ndim<kDims>, nb::c_contig, nb::device::cpu>;
 template <class T, int kDims>
 using Out = nb::ndarray<T, nb::ndim<kDims>, nb::c_contig, nb::device::cpu>;
 
+// A NumPy array that takes over a vector's memory.
+template <class T>
+nb::ndarray<nb::numpy, T, nb::ndim<1>> array_of(std::vector<T> values) {
+  auto* const own = new std::vector<T>(std::move(values));
+  const nb::capsule owner(own, [](void* it) noexcept { delete static_cast<std::vector<T>*>(it); });
+  return {own->data(), {own->size()}, owner};
+}
+
 constexpr const char* kStepNames[kSteps] = {
     "embed_tokens", "input_layernorm", "qkv_proj",  "rope",
     "attention",    "attn_sub_norm",   "o_proj",    "post_attention_layernorm",
@@ -264,7 +272,8 @@ void bind_heads(nb::module_& module) {
               const nb::gil_scoped_release no_gil;
               selection = self.select(hidden.data(), keep, exact);
             }
-            return nb::make_tuple(selection.rows, selection.logits, selection.certified,
+            return nb::make_tuple(array_of(std::move(selection.rows)),
+                                  array_of(std::move(selection.logits)), selection.certified,
                                   selection.widened);
           },
           "hidden"_a, "keep"_a, "exact"_a)

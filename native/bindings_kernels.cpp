@@ -105,7 +105,7 @@ bool pack_hf(const std::string& code_name, Packed packed,
 
 void bind_kernels(nb::module_& module) {
   module.attr("MAX_K") = kMaxK;
-  module.attr("GEMV_TOKENS") = kGemvTokens;
+  module.attr("MAX_GEMV_TOKENS") = kMaxGemvTokens;
   nb::class_<Pool>(module, "Pool")
       .def(nb::init<int>(), "threads"_a)
       .def_prop_ro("threads", &Pool::threads);

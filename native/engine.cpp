@@ -14,6 +14,14 @@ using Clock = std::chrono::steady_clock;
 // Ctrl-C must be seen within 100 ms; a check takes a microsecond.
 constexpr std::chrono::milliseconds kStopInterval{20};
 
+// What a worker fetches of the next weights while it waits: at most kAheadBytes, which fit the L2
+// cache of any core, in steps of kFetchBytes.
+constexpr std::size_t kAheadBytes = std::size_t{192} << 10;
+constexpr std::size_t kFetchBytes = 1024;
+
+// The multiplication after each.
+constexpr Fused kAfter[kFused] = {kOutput, kGateUp, kDown, kQkv};
+
 std::int64_t now() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch())
       .count();
@@ -26,7 +34,8 @@ Engine::Worker::Worker(const Ops& ops, const Weights& weights)
       attention(attend_scratch(weights.geometry().head_dim)),
       queries(kAttendRows * weights.geometry().head_dim),
       mixed(kAttendRows * weights.geometry().head_dim),
-      normed(weights.widest_k()) {}
+      normed(weights.widest_k()),
+      next{nullptr, 0} {}
 
 Engine::Engine(const Ops& ops, const Weights& weights, Pool& pool, const Table& embedding,
                const float* cos, const float* sin, std::size_t positions, std::size_t max_rows)
@@ -120,6 +129,7 @@ class Engine::Pass {
   void work(int worker) {
     std::size_t phase = 0;
     if (worker == 0) begin_ = now();
+    expect(worker, 0, kQkv);
     embed(worker, phase);
     for (std::size_t layer = 0; layer < geometry_.layers; ++layer) {
       attend(worker, phase, layer);
@@ -140,12 +150,34 @@ class Engine::Pass {
       if (layer >= 0) ask_to_stop();
     }
     ++phase;
-    engine_.pool_.barrier();
+    Multiplication::Start& next = engine_.workers_[static_cast<std::size_t>(worker)].next;
+    engine_.pool_.barrier([&] { return fetch_ahead(next); });
     if (worker == 0 && watch_.events != nullptr) {
       const std::int64_t end = now();
       watch_.events->push_back({step, layer, begin_, end});
       begin_ = end;
     }
+  }
+
+  // Fetches a KiB of the weights that come next, while the other workers are not done: the memory
+  // would rest, where it is what a decoded token waits for. False when there is enough.
+  bool fetch_ahead(Multiplication::Start& next) const {
+    if (next.bytes < kFetchBytes) return false;
+    for (std::size_t at = 0; at < kFetchBytes; at += kLineBytes)
+      __builtin_prefetch(next.at + at, 0, 2);
+    next.at += kFetchBytes;
+    next.bytes -= kFetchBytes;
+    return true;
+  }
+
+  // `fused` of `layer` is the next multiplication.
+  void expect(int worker, std::size_t layer, Fused fused) {
+    Multiplication::Start& next = engine_.workers_[static_cast<std::size_t>(worker)].next;
+    next = {nullptr, 0};
+    if (count_ > ops_.ternary.gemv_most[weights_.code()] || layer == geometry_.layers) return;
+    next = Multiplication::start_of_gemv(weights_.matrix(layer, fused), engine_.pool_.threads(),
+                                         worker);
+    next.bytes = std::min(next.bytes, kAheadBytes);
   }
 
   // Read by the others behind the barrier, at the end of a layer.
@@ -213,6 +245,7 @@ class Engine::Pass {
   void multiply(int worker, std::size_t& phase, Step step, std::size_t layer, Fused fused,
                 const Epilogue& epilogue) {
     const TernaryMatrix matrix = weights_.matrix(layer, fused);
+    expect(worker, fused == kDown ? layer + 1 : layer, kAfter[fused]);
     const Multiplication product(ops_, matrix, engine_.quantised_, engine_.pool_.threads());
     run(worker, phase, step, static_cast<int>(layer), [&](Items& items) {
       product.work(items, engine_.workers_[static_cast<std::size_t>(worker)].scratch, epilogue);
@@ -254,8 +287,14 @@ class Engine::Pass {
     tap(worker, kQkvStep, number, qkv, qkv_width_, nullptr);
 
     run(worker, phase, kRopeStep, number, [&](Items& items) {
-      for (std::size_t row = items.take(); row < count_; row = items.take()) {
-        rotate(row, layer, qkv + row * qkv_width_);
+      // Keys of neighbouring positions share cache lines (kv_cache.h): one worker writes them.
+      const std::size_t groups = (count_ + kBlockKeys - 1) / kBlockKeys;
+      const std::size_t count = groups * geometry_.kv_heads;
+      for (std::size_t item = items.take(); item < count; item = items.take()) {
+        const std::size_t first = item % groups * kBlockKeys;
+        for (std::size_t row = first; row < std::min(first + kBlockKeys, count_); ++row) {
+          rotate(row, layer, item / groups, qkv + row * qkv_width_);
+        }
       }
     });
     tap(worker, kRopeStep, number, qkv, qkv_width_, nullptr);
@@ -279,20 +318,20 @@ class Engine::Pass {
     tap(worker, kOutputStep, number, x, geometry_.hidden, nullptr);
   }
 
-  void rotate(std::size_t row, std::size_t layer, float* qkv) {
+  // The query heads that share a KV head, its key, and what the cache keeps of both.
+  void rotate(std::size_t row, std::size_t layer, std::size_t kv_head, float* qkv) {
     const std::size_t dim = geometry_.head_dim;
     const std::size_t half = dim / 2;
+    const std::size_t group = geometry_.heads / geometry_.kv_heads;
     const Row& it = rows_[row];
     const float* cos = engine_.cos_ + it.position * half;
     const float* sin = engine_.sin_ + it.position * half;
-    for (std::size_t head = 0; head < geometry_.heads; ++head) {
+    for (std::size_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
       decoder_.rope(qkv + head * dim, cos, sin, half);
     }
-    for (std::size_t head = 0; head < geometry_.kv_heads; ++head) {
-      float* key = qkv + key_row_ + head * dim;
-      decoder_.rope(key, cos, sin, half);
-      it.cache->store(decoder_, layer, head, it.position, key, qkv + value_row_ + head * dim);
-    }
+    float* key = qkv + key_row_ + kv_head * dim;
+    decoder_.rope(key, cos, sin, half);
+    it.cache->store(decoder_, layer, kv_head, it.position, key, qkv + value_row_ + kv_head * dim);
   }
 
   void attend_span(int worker, std::size_t layer, const Span& span, std::size_t kv_head) {

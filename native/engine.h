@@ -107,6 +107,7 @@ class Engine {
     AlignedArray<float> queries;
     AlignedArray<float> mixed;
     AlignedArray<float> normed;
+    Multiplication::Start next;
   };
   class Pass;
 

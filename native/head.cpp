@@ -4,9 +4,15 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 namespace trine {
 namespace {
+
+// How many standard deviations below the best logit a row's score may be and still be rescored. The
+// residual of a row and a hidden state that know nothing of each other have a product of mean zero
+// and deviation |w - a t| |h| / sqrt(n); five of them are passed once in three million rows.
+constexpr float kSpread = 5.0f;
 
 // Rows of one item: some hundred KiB, which a worker streams.
 constexpr std::size_t kItemRows = 128;
@@ -75,6 +81,12 @@ float FloatHead::row_logit(std::size_t row, const float* hidden) const {
   return ops_.decoder.dot_float[rows_.type](rows_.row(row), hidden, rows_.columns);
 }
 
+void FloatHead::fetch(std::size_t row) const {
+  const auto* at = static_cast<const std::uint8_t*>(rows_.row(row));
+  const std::size_t bytes = rows_.columns * kFloatBytes[rows_.type];
+  for (std::size_t i = 0; i < bytes; i += kLineBytes) __builtin_prefetch(at + i);
+}
+
 void FloatHead::logits(const float* hidden, std::size_t tokens, float* logits) const {
   for_rows(pool_, rows_.count, kItemRows, [&](int, std::size_t first, std::size_t end) {
     for (std::size_t row = first; row < end; ++row) {
@@ -129,13 +141,25 @@ void Int8Head::logits(const float* hidden, std::size_t tokens, float* logits) co
     const std::size_t streams = (end - first) % kDotRows == 0 ? kDotRows : 1;
     const std::size_t apart = (end - first) / streams;
     for (std::size_t row = first; row < first + apart; ++row) {
-      for (std::size_t t = 0; t < tokens; ++t) {
-        std::int32_t sums[kDotRows];
+      for (std::size_t first_token = 0; first_token < tokens; first_token += kDotTokens) {
+        const std::size_t some = std::min(kDotTokens, tokens - first_token);
+        // Behind the first tokens memory would rest.
+        if (first_token > 0 && row + 1 < first + apart) {
+          for (std::size_t s = 0; s < streams; ++s) {
+            const std::uint8_t* next = rows_.data() + (row + 1 + s * apart) * columns_;
+            for (std::size_t i = 0; i < columns_; i += kLineBytes)
+              __builtin_prefetch(next + i, 0, 2);
+          }
+        }
+        std::int32_t sums[kDotTokens][kDotRows];
         ops_.decoder.dot_rows(weights + row * columns_, apart * columns_, streams,
-                              codes.data() + t * columns_, columns_, sums);
-        for (std::size_t s = 0; s < streams; ++s) {
-          const std::size_t out = row + s * apart;
-          logits[t * count_ + out] = static_cast<float>(sums[s]) * scales_[out] * units[t];
+                              codes.data() + first_token * columns_, columns_, some, sums);
+        for (std::size_t i = 0; i < some; ++i) {
+          const std::size_t t = first_token + i;
+          for (std::size_t s = 0; s < streams; ++s) {
+            const std::size_t out = row + s * apart;
+            logits[t * count_ + out] = static_cast<float>(sums[i][s]) * scales_[out] * units[t];
+          }
         }
       }
     }
@@ -209,32 +233,82 @@ float ScreenedHead::scan(const float* hidden) {
   return static_cast<float>(std::sqrt(error));
 }
 
+// Every worker looks at its own part of the scores.
+template <class Body>
+void ScreenedHead::for_parts(const Body& body) const {
+  const std::size_t count = exact_.rows().count;
+  const auto threads = static_cast<std::size_t>(pool_.threads());
+  pool_.run([&](int worker) {
+    const auto part = static_cast<std::size_t>(worker);
+    body(part, count * part / threads, count * (part + 1) / threads);
+  });
+}
+
 // A score that about `keep` rows reach, at least `keep` where there are as many: found in a
 // histogram, since an exact selection among all rows takes longer than the scan.
 float ScreenedHead::threshold(std::size_t keep) const {
   constexpr std::size_t kBins = 8192;
-  const std::size_t count = exact_.rows().count;
-  float low = scores_[0];
-  float high = scores_[0];
-  for (std::size_t i = 0; i < count; ++i) {
-    low = std::min(low, scores_[i]);
-    high = std::max(high, scores_[i]);
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const auto threads = static_cast<std::size_t>(pool_.threads());
+  std::vector<std::pair<float, float>> extremes(threads);
+  for_parts([&](std::size_t part, std::size_t first, std::size_t end) {
+    // As many lanes as make vectors; the comparisons pass over NaN.
+    constexpr std::size_t kLanes = 16;
+    float low[kLanes];
+    float high[kLanes];
+    std::fill_n(low, kLanes, kInfinity);
+    std::fill_n(high, kLanes, -kInfinity);
+    for (std::size_t i = first; i + kLanes <= end; i += kLanes) {
+      for (std::size_t j = 0; j < kLanes; ++j) {
+        const float score = scores_[i + j];
+        low[j] = score < low[j] ? score : low[j];
+        high[j] = score > high[j] ? score : high[j];
+      }
+    }
+    for (std::size_t i = end - (end - first) % kLanes; i < end; ++i) {
+      low[0] = std::min(low[0], scores_[i]);
+      high[0] = std::max(high[0], scores_[i]);
+    }
+    extremes[part] = {*std::min_element(low, low + kLanes), *std::max_element(high, high + kLanes)};
+  });
+  float low = kInfinity;
+  float high = -kInfinity;
+  for (const auto& [lowest, highest] : extremes) {
+    low = std::min(low, lowest);
+    high = std::max(high, highest);
   }
   const float bins_per_unit = static_cast<float>(kBins - 1) / (high - low);
   // Scores that are equal, overflow or are no numbers have no histogram: all rows are kept.
-  if (!(bins_per_unit > 0.0f && std::isfinite(bins_per_unit))) {
-    return -std::numeric_limits<float>::infinity();
-  }
-  std::vector<std::uint32_t> histogram(kBins, 0);
-  for (std::size_t i = 0; i < count; ++i) {
-    ++histogram[static_cast<std::size_t>((scores_[i] - low) * bins_per_unit)];
-  }
+  if (!(bins_per_unit > 0.0f && std::isfinite(bins_per_unit))) return -kInfinity;
+  std::vector<std::uint32_t> histograms(threads * kBins, 0);
+  for_parts([&](std::size_t part, std::size_t first, std::size_t end) {
+    std::uint32_t* histogram = histograms.data() + part * kBins;
+    for (std::size_t i = first; i < end; ++i) {
+      const float place = (scores_[i] - low) * bins_per_unit;
+      ++histogram[place > 0.0f ? static_cast<std::size_t>(place) : 0];
+    }
+  });
   std::size_t seen = 0;
   std::size_t bin = kBins;
-  while (bin > 0 && seen < keep) seen += histogram[--bin];
+  while (bin > 0 && seen < keep) {
+    --bin;
+    for (std::size_t part = 0; part < threads; ++part) seen += histograms[part * kBins + bin];
+  }
   // One bin lower, so that rounding in the bin's edge loses nobody.
-  return bin == 0 ? -std::numeric_limits<float>::infinity()
-                  : low + (static_cast<float>(bin) - 0.01f) / bins_per_unit;
+  return bin == 0 ? -kInfinity : low + (static_cast<float>(bin) - 0.01f) / bins_per_unit;
+}
+
+template <class Wanted>
+std::vector<std::int64_t> ScreenedHead::rows_where(const Wanted& wanted, std::size_t most) const {
+  std::vector<std::vector<std::int64_t>> parts(static_cast<std::size_t>(pool_.threads()));
+  for_parts([&](std::size_t part, std::size_t first, std::size_t end) {
+    for (std::size_t row = first; row < end && parts[part].size() < most; ++row) {
+      if (wanted(row)) parts[part].push_back(static_cast<std::int64_t>(row));
+    }
+  });
+  std::vector<std::int64_t> rows;
+  for (const auto& part : parts) rows.insert(rows.end(), part.begin(), part.end());
+  return rows;
 }
 
 float ScreenedHead::upper_bound(std::size_t row, float hidden_norm, float error_norm) const {
@@ -244,37 +318,47 @@ float ScreenedHead::upper_bound(std::size_t row, float hidden_norm, float error_
 void ScreenedHead::rescore(const float* hidden, Selection& selection) const {
   const std::size_t done = selection.logits.size();
   selection.logits.resize(selection.rows.size());
-  for_rows(pool_, selection.rows.size() - done, 8, [&](int, std::size_t first, std::size_t end) {
+  for_rows(pool_, selection.rows.size() - done, 32, [&](int, std::size_t first, std::size_t end) {
     for (std::size_t i = done + first; i < done + end; ++i) {
+      // Rows lie anywhere: the next one comes to the cache while this one is multiplied.
+      if (i + 1 < done + end) exact_.fetch(static_cast<std::size_t>(selection.rows[i + 1]));
       selection.logits[i] = exact_.row_logit(static_cast<std::size_t>(selection.rows[i]), hidden);
     }
   });
 }
 
 Selection ScreenedHead::select(const float* hidden, std::size_t keep, bool exact) {
-  const std::size_t count = exact_.rows().count;
   // The bounds are sums of rounded terms; this covers their rounding and the exact logits'.
   constexpr float kSlack = 1.0f + 1e-5f;
+  constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
   const float error_norm = scan(hidden) * kSlack;
   const auto hidden_norm = static_cast<float>(norm_of(hidden, matrix_.k)) * kSlack;
-
   Selection selection{{}, {}, true, 0};
+  const auto add = [&](const std::vector<std::int64_t>& rows) {
+    selection.rows.insert(selection.rows.end(), rows.begin(), rows.end());
+    rescore(hidden, selection);
+    return *std::max_element(selection.logits.begin(), selection.logits.end());
+  };
+
+  // A first estimate of the best logit, then all rows that may well reach it.
   const float enough = threshold(keep);
-  for (std::size_t row = 0; row < count; ++row) {
-    if (!(scores_[row] < enough)) selection.rows.push_back(static_cast<std::int64_t>(row));
+  const auto kept = [&](std::size_t row) { return !(scores_[row] < enough); };
+  const float first_best = add(rows_where(kept, kAll));
+  const float spread = kSpread * hidden_norm / std::sqrt(static_cast<float>(matrix_.k));
+  const auto likely = [&](std::size_t row) {
+    return !kept(row) && !(scores_[row] + spread * residual_norms_[row] < first_best);
+  };
+  const float best = add(rows_where(likely, kAll));
+  const auto possible = [&](std::size_t row) {
+    return !kept(row) && !likely(row) && !(upper_bound(row, hidden_norm, error_norm) < best);
+  };
+  const std::vector<std::int64_t> rest = rows_where(possible, exact ? kAll : 1);
+  if (!exact) {
+    selection.certified = rest.empty();
+    return selection;
   }
-  rescore(hidden, selection);
-  const float best = *std::max_element(selection.logits.begin(), selection.logits.end());
-  const std::size_t asked = selection.rows.size();
-  for (std::size_t row = 0; row < count; ++row) {
-    if (scores_[row] < enough && !(upper_bound(row, hidden_norm, error_norm) < best)) {
-      selection.certified = exact;
-      if (!exact) break;
-      selection.rows.push_back(static_cast<std::int64_t>(row));
-    }
-  }
-  selection.widened = selection.rows.size() - asked;
-  rescore(hidden, selection);
+  selection.widened = rest.size();
+  add(rest);
   return selection;
 }
 

@@ -25,6 +25,8 @@ class FloatHead {
 
   const Table& rows() const { return rows_; }
   float row_logit(std::size_t row, const float* hidden) const;
+  // Asks for a row that is needed soon.
+  void fetch(std::size_t row) const;
 
  private:
   const Ops& ops_;
@@ -55,7 +57,7 @@ class Int8Head {
 
 // The best rows of one token with their exact logits.
 struct Selection {
-  std::vector<std::int64_t> rows;  // ascending
+  std::vector<std::int64_t> rows;  // each once
   std::vector<float> logits;
   bool certified;       // no other row's exact logit can reach the largest one here
   std::size_t widened;  // rows rescored beyond those asked for, to be certified
@@ -73,8 +75,9 @@ class ScreenedHead {
   // Throws std::bad_alloc.
   ScreenedHead(const Ops& ops, Pool& pool, const Table& rows, Code code);
 
-  // The `keep` rows with the best scores. With `exact`, as many more as it takes to be certain
-  // that the row with the largest exact logit is among them.
+  // The `keep` rows with the best scores, and the others whose score is not far below the best
+  // exact logit among these. With `exact`, as many more as it takes to be certain that the row with
+  // the largest exact logit is among them.
   Selection select(const float* hidden, std::size_t keep, bool exact);
 
   // Scores of all rows [count], for measurements.
@@ -88,7 +91,12 @@ class ScreenedHead {
  private:
   // Fills scores_, returns |h - q / s|.
   float scan(const float* hidden);
+  template <class Body>
+  void for_parts(const Body& body) const;
   float threshold(std::size_t keep) const;
+  // Rows that are wanted, ascending; `most` of a worker's part.
+  template <class Wanted>
+  std::vector<std::int64_t> rows_where(const Wanted& wanted, std::size_t most) const;
   float upper_bound(std::size_t row, float hidden_norm, float error_norm) const;
   void rescore(const float* hidden, Selection& selection) const;
 

@@ -8,9 +8,10 @@ KvCache::KvCache(const CacheShape& shape, Cache type)
     : shape_(shape),
       type_(type),
       rounded_(round_up(shape.capacity, kBlockKeys)),
-      head_bytes_(rounded_ * shape.head_dim * kCacheBytes[type]),
-      keys_(shape.layers * shape.kv_heads * head_bytes_),
-      values_(shape.layers * shape.kv_heads * head_bytes_) {
+      block_(kBlockKeys * shape.head_dim),
+      stride_(shape.layers * shape.kv_heads * block_),
+      keys_(rounded_ / kBlockKeys * stride_ * kCacheBytes[type]),
+      values_(rounded_ / kBlockKeys * stride_ * kCacheBytes[type]) {
   if (type == kCacheInt8) {
     key_scales_.resize(shape.layers * shape.kv_heads * rounded_);
     value_scales_.resize(shape.layers * shape.kv_heads * rounded_);
@@ -25,16 +26,14 @@ std::size_t KvCache::bytes_per_position() const {
 void KvCache::store(const DecoderOps& ops, std::size_t layer, std::size_t head,
                     std::size_t position, const float* key, const float* value) {
   const std::size_t index = head_index(layer, head);
-  const std::size_t block = position / kBlockKeys * kBlockKeys;
-  std::uint8_t* keys = keys_.data() + index * head_bytes_;
-  std::uint8_t* values = values_.data() + index * head_bytes_;
-  const std::size_t key_at = block * shape_.head_dim + position % kBlockKeys;
-  const std::size_t value_at = position * shape_.head_dim;
+  const std::size_t block = position / kBlockKeys * stride_ + index * block_;
+  const std::size_t key_at = block + position % kBlockKeys;
+  const std::size_t value_at = block + position % kBlockKeys * shape_.head_dim;
   const std::size_t bytes = kCacheBytes[type_];
   const float key_scale =
-      ops.store_cache[type_](key, shape_.head_dim, keys + key_at * bytes, kBlockKeys);
+      ops.store_cache[type_](key, shape_.head_dim, keys_.data() + key_at * bytes, kBlockKeys);
   const float value_scale =
-      ops.store_cache[type_](value, shape_.head_dim, values + value_at * bytes, 1);
+      ops.store_cache[type_](value, shape_.head_dim, values_.data() + value_at * bytes, 1);
   if (type_ == kCacheInt8) {
     key_scales_[index * rounded_ + position] = key_scale;
     value_scales_[index * rounded_ + position] = value_scale;
@@ -44,8 +43,10 @@ void KvCache::store(const DecoderOps& ops, std::size_t layer, std::size_t head,
 AttendBlocks KvCache::blocks(std::size_t layer, std::size_t head, std::size_t positions) const {
   const std::size_t index = head_index(layer, head);
   const bool scaled = type_ == kCacheInt8;
-  return {keys_.data() + index * head_bytes_,
-          values_.data() + index * head_bytes_,
+  const std::size_t first = index * block_ * kCacheBytes[type_];
+  return {keys_.data() + first,
+          values_.data() + first,
+          stride_,
           scaled ? key_scales_.data() + index * rounded_ : nullptr,
           scaled ? value_scales_.data() + index * rounded_ : nullptr,
           shape_.head_dim,

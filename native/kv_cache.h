@@ -44,8 +44,9 @@ class KvCache {
 
   CacheShape shape_;
   Cache type_;
-  std::size_t rounded_;     // capacity in whole blocks
-  std::size_t head_bytes_;  // of all positions of one head
+  std::size_t rounded_;  // capacity in whole blocks
+  std::size_t block_;    // elements of the keys or values of one head in a block of positions
+  std::size_t stride_;   // elements of all layers and heads in a block: memory grows with positions
   HugeBuffer keys_;
   HugeBuffer values_;
   std::vector<float> key_scales_;  // [layer][head][position], int8 only

@@ -8,16 +8,24 @@ namespace {
 
 // Weights of one item of a GEMV: large enough for streams that are far apart, small enough that a
 // worker that is held up leaves its share to the others.
-constexpr std::size_t kGemvChunkBytes = std::size_t{512} << 10;
+constexpr std::size_t kGemvChunkBytes = std::size_t{160} << 10;
 
 // One item of a GEMM goes along K in pieces: a piece of weights is unpacked into the L1 cache for
 // all tokens, a piece of all tokens' activations stays in the L2 cache for all tiles, beside the
-// sums (256 * 192 * 4 bytes).
-constexpr std::size_t kGemmTokens = 256;
-constexpr std::size_t kGemmChunkTiles = 6;
+// sums (264 * 64 or 96 * 4 bytes). 264 are whole groups of 2, 6 and 12 tokens.
+constexpr std::size_t kGemmTokens = 264;
+constexpr std::size_t kGemmChunkSteps = 3;  // of gemm_tiles each
 
 // Tiles whose sums a worker holds in a GEMV.
 constexpr std::size_t kMaxGemvTiles = 256;
+
+// As many chunks for each worker, all of about one size.
+std::size_t gemv_chunk_tiles(const TernaryMatrix& matrix, int workers) {
+  const std::size_t bytes = matrix.tiles * matrix.tile_bytes();
+  const std::size_t chunks =
+      round_up(bytes / kGemvChunkBytes + 1, static_cast<std::size_t>(workers));
+  return std::min((matrix.tiles + chunks - 1) / chunks, kMaxGemvTiles);
+}
 
 std::size_t widest_k(std::size_t k) { return std::max(padded_k(kTwoBit, k), padded_k(kBase3, k)); }
 
@@ -33,6 +41,7 @@ QuantisedTokens::QuantisedTokens(const Ops& ops, std::size_t capacity, std::size
       scales_(capacity) {}
 
 void QuantisedTokens::begin(Code code, std::size_t tokens, std::size_t k) {
+  code_ = code;
   tokens_ = tokens;
   k_ = k;
   stride_ = padded_k(code, k);
@@ -76,30 +85,37 @@ const std::int8_t* QuantisedTokens::panel(std::size_t group) const {
 Scratch::Scratch(const Ops& ops)
     : codes_(ops.ternary.gemm_steps * static_cast<std::size_t>(ops.ternary.gemm_tiles) *
              kLineBytes),
-      sums_(std::max(kGemmTokens * round_up(kGemmChunkTiles,
-                                            static_cast<std::size_t>(ops.ternary.gemm_tiles)),
-                     kGemvTokens * kMaxGemvTiles) *
-            kTileRows) {}
+      sums_(
+          std::max(kGemmTokens * kGemmChunkSteps * static_cast<std::size_t>(ops.ternary.gemm_tiles),
+                   kMaxGemvTokens * kMaxGemvTiles) *
+          kTileRows) {}
 
 Multiplication::Multiplication(const Ops& ops, const TernaryMatrix& matrix,
                                const QuantisedTokens& tokens, int workers)
     : ops_(ops), matrix_(matrix), tokens_(tokens) {
   if (tokens.uses_gemm()) {
     const auto group = static_cast<std::size_t>(ops.ternary.gemm_tokens);
-    block_groups_ = std::min(kGemmTokens / group, tokens.groups());
-    chunk_tiles_ = kGemmChunkTiles;
+    // Blocks of one size, so that weights are unpacked for as many tokens in each.
+    const std::size_t most = kGemmTokens / group;
+    const std::size_t blocks = (tokens.groups() + most - 1) / most;
+    block_groups_ = (tokens.groups() + blocks - 1) / blocks;
+    chunk_tiles_ = kGemmChunkSteps * static_cast<std::size_t>(ops.ternary.gemm_tiles);
   } else {
     block_groups_ = 1;
-    // As many chunks for each worker, all of about one size.
-    const auto everybody = static_cast<std::size_t>(workers);
-    const std::size_t bytes = matrix.tiles * matrix.tile_bytes();
-    const std::size_t chunks = round_up(bytes / kGemvChunkBytes + 1, everybody);
-    chunk_tiles_ = std::min((matrix.tiles + chunks - 1) / chunks, kMaxGemvTiles);
+    chunk_tiles_ = gemv_chunk_tiles(matrix, workers);
   }
   chunks_ = (matrix.tiles + chunk_tiles_ - 1) / chunk_tiles_;
   const std::size_t blocks =
       tokens.uses_gemm() ? (tokens.groups() + block_groups_ - 1) / block_groups_ : 1;
   items_ = chunks_ * blocks;
+}
+
+Multiplication::Start Multiplication::start_of_gemv(const TernaryMatrix& matrix, int workers,
+                                                    int worker) {
+  const std::size_t chunk = gemv_chunk_tiles(matrix, workers);
+  const std::size_t first = std::min(chunk * static_cast<std::size_t>(worker), matrix.tiles);
+  return {matrix.data + first * matrix.tile_bytes(),
+          std::min(chunk, matrix.tiles - first) * matrix.tile_bytes()};
 }
 
 void Multiplication::work(Items& items, Scratch& scratch, const Epilogue& epilogue) const {
@@ -116,11 +132,16 @@ void Multiplication::gemv(std::size_t item, Scratch& scratch, const Epilogue& ep
   const std::size_t first = item * chunk_tiles_;
   const std::size_t tiles = std::min(chunk_tiles_, matrix_.tiles - first);
   const std::size_t stride = tiles * kTileRows;
-  ops_.ternary.gemv[matrix_.code](matrix_.data + first * matrix_.tile_bytes(), tiles,
-                                  matrix_.lines(), matrix_.row_sums + first * kTileRows,
-                                  tokens_.rows(0, static_cast<int>(tokens_.tokens())),
-                                  scratch.sums_.data(), stride);
-  epilogue({first, tiles, 0, tokens_.tokens(), scratch.sums_.data(), stride});
+  // The first group brings the weights to the cache for the others.
+  const auto most = static_cast<std::size_t>(ops_.ternary.gemv_tokens);
+  for (std::size_t token = 0; token < tokens_.tokens(); token += most) {
+    const std::size_t count = std::min(most, tokens_.tokens() - token);
+    ops_.ternary.gemv[matrix_.code](matrix_.data + first * matrix_.tile_bytes(), tiles,
+                                    matrix_.lines(), matrix_.row_sums + first * kTileRows,
+                                    tokens_.rows(token, static_cast<int>(count)),
+                                    scratch.sums_.data(), stride);
+    epilogue({first, tiles, token, count, scratch.sums_.data(), stride});
+  }
 }
 
 void Multiplication::gemm(std::size_t item, Scratch& scratch, const Epilogue& epilogue) const {
@@ -136,23 +157,38 @@ void Multiplication::gemm(std::size_t item, Scratch& scratch, const Epilogue& ep
   const std::size_t first_token = first_group * group;
   const std::size_t tokens = std::min(groups * group, tokens_.tokens() - first_token);
 
+  // Codes are trits + 1: the sums begin at what that adds to them.
   const std::size_t panel_rows = groups * group;
-  std::fill_n(scratch.sums_.data(),
-              panel_rows * round_up(end_tile - first_tile, together) * kTileRows, 0);
+  std::int32_t* start = scratch.sums_.data();
+  for (std::size_t tile = first_tile; tile < end_tile; tile += together) {
+    for (std::size_t t = 0; t < panel_rows; ++t, start += width) {
+      std::fill_n(start, width, t < tokens ? -tokens_.sums()[first_token + t] : 0);
+    }
+  }
   const std::size_t line_steps = kLineK[matrix_.code] / kLaneBytes;
   const std::size_t piece = ops_.ternary.gemm_steps / line_steps;
+  // Of the last tiles, some may be missing: their place holds the last, and is not used.
+  const auto place = [&](std::size_t tile, std::size_t line) {
+    return matrix_.data + std::min(tile, end_tile - 1) * matrix_.tile_bytes() + line * kLineBytes;
+  };
   for (std::size_t line = 0; line < matrix_.lines(); line += piece) {
     const std::size_t lines = std::min(piece, matrix_.lines() - line);
     std::int32_t* sums = scratch.sums_.data();
     for (std::size_t tile = first_tile; tile < end_tile; tile += together) {
       for (std::size_t t = 0; t < together; ++t) {
-        // Of the last tiles, some may be missing: their place holds the last, and is not used.
-        const std::size_t source = std::min(tile + t, end_tile - 1);
-        ops_.ternary.unpack[matrix_.code](
-            matrix_.data + source * matrix_.tile_bytes() + line * kLineBytes, lines,
-            scratch.codes_.data() + t * kLineBytes);
+        ops_.ternary.unpack[matrix_.code](place(tile + t, line), lines,
+                                          scratch.codes_.data() + t * kLineBytes);
       }
+      // Pieces are too short for the hardware to see them coming.
+      const bool last = tile + together >= end_tile;
+      const std::size_t next_tile = last ? first_tile : tile + together;
+      const std::size_t next_line = std::min(last ? line + piece : line, matrix_.lines() - 1);
       for (std::size_t g = 0; g < groups; ++g, sums += group * width) {
+        for (std::size_t i = g * piece / groups; i < (g + 1) * piece / groups; ++i) {
+          for (std::size_t t = 0; t < together; ++t) {
+            __builtin_prefetch(place(next_tile + t, next_line + i), 0, 2);
+          }
+        }
         ops_.ternary.gemm(scratch.codes_.data(), lines * line_steps,
                           tokens_.panel(first_group + g) + line * line_steps * group * kLaneBytes,
                           sums);
@@ -162,10 +198,6 @@ void Multiplication::gemm(std::size_t item, Scratch& scratch, const Epilogue& ep
   std::int32_t* sums = scratch.sums_.data();
   for (std::size_t tile = first_tile; tile < end_tile; tile += together) {
     const std::size_t tiles = std::min(together, end_tile - tile);
-    for (std::size_t t = 0; t < tokens; ++t) {
-      const std::int32_t sum = tokens_.sums()[first_token + t];
-      for (std::size_t i = 0; i < width; ++i) sums[t * width + i] -= sum;
-    }
     epilogue({tile, tiles, first_token, tokens, sums, width});
     sums += panel_rows * width;
   }

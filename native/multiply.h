@@ -44,7 +44,7 @@ class QuantisedTokens {
   const float* scales() const { return scales_.data(); }
 
   // Whether these tokens go through the GEMM, and then its groups of tokens.
-  bool uses_gemm() const { return tokens_ > kGemvTokens; }
+  bool uses_gemm() const { return tokens_ > ops_->ternary.gemv_most[code_]; }
   std::size_t groups() const;
   // Copies the rows of one group into its panel. Every group is arranged before a multiplication.
   void arrange(std::size_t group);
@@ -57,6 +57,7 @@ class QuantisedTokens {
  private:
   const Ops* ops_;
   std::size_t group_tokens_;
+  Code code_ = kTwoBit;
   std::size_t k_ = 0;
   std::size_t stride_ = 0;
   std::size_t tokens_ = 0;
@@ -96,6 +97,13 @@ class Multiplication {
  public:
   Multiplication(const Ops& ops, const TernaryMatrix& matrix, const QuantisedTokens& tokens,
                  int workers);
+
+  // Weights of the item that `worker` is likely to take first, in a GEMV: `bytes` from `at`.
+  struct Start {
+    const std::uint8_t* at;
+    std::size_t bytes;
+  };
+  static Start start_of_gemv(const TernaryMatrix& matrix, int workers, int worker);
 
   // Takes items until none is left.
   void work(Items& items, Scratch& scratch, const Epilogue& epilogue) const;

@@ -46,8 +46,7 @@ Pool::Pool(int threads) : threads_(threads) {
 
 Pool::~Pool() { stop(); }
 
-template <class Condition>
-void Pool::wait_until(const Condition& done) {
+void Pool::wait_until(const std::function<bool()>& done) {
   const auto until = std::chrono::steady_clock::now() + kSpin;
   do {
     for (int i = 0; i < kPauses; ++i) {
@@ -98,16 +97,12 @@ void Pool::work(int worker) {
   }
 }
 
-void Pool::barrier() {
-  if (threads_ == 1) return;
-  const std::uint64_t number = barrier_number_.load(std::memory_order_acquire);
-  if (arrived_.fetch_add(1, std::memory_order_acq_rel) == threads_ - 1) {
-    arrived_.store(0, std::memory_order_relaxed);
-    barrier_number_.store(number + 1);
-    tell();
-  } else {
-    wait_until([&] { return barrier_number_.load() != number; });
-  }
+bool Pool::arrive() {
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) < threads_ - 1) return false;
+  arrived_.store(0, std::memory_order_relaxed);
+  barrier_number_.fetch_add(1);
+  tell();
+  return true;
 }
 
 }  // namespace trine

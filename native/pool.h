@@ -30,8 +30,19 @@ class Pool {
   void run(const std::function<void(int)>& body);
 
   // Inside a run: returns when every worker has called it. All that workers wrote before is
-  // visible to all after.
-  void barrier();
+  // visible to all after. While it waits, it calls `idle` until that returns false.
+  template <class Idle>
+  void barrier(const Idle& idle) {
+    const std::uint64_t number = barrier_number_.load(std::memory_order_acquire);
+    if (arrive()) return;
+    const auto done = [&] { return barrier_number_.load() != number; };
+    while (!done() && idle()) {
+    }
+    wait_until(done);
+  }
+  void barrier() {
+    barrier([] { return false; });
+  }
 
   static constexpr int kMaxThreads = 256;
 
@@ -39,9 +50,11 @@ class Pool {
   void work(int worker);
   void stop();
 
+  // Counts a worker that has come to the barrier; true when it is the last, which opens it.
+  bool arrive();
+
   // Returns when done() holds, which is sequentially consistent and follows a change that is told.
-  template <class Condition>
-  void wait_until(const Condition& done);
+  void wait_until(const std::function<bool()>& done);
   void tell();
 
   int threads_;

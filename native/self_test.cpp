@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "guard.h"
+#include "tiles.h"
 
 namespace trine {
 namespace {
@@ -72,9 +73,45 @@ bool counts_work(const Ops& ops) {
          fp32.total == fp32.ops / 2;
 }
 
+// One tile of each layout, with every byte that its packing has, times one token and more.
+bool multiplies_ternary(const Ops& ops, Code code) {
+  constexpr std::size_t kK = 1000;
+  constexpr std::size_t kLanes = 1024;  // K with the padding of its last line
+  std::uint8_t tile[(kLanes / 16 + 1) * kLineBytes] = {};
+  std::int8_t q[kMaxGemvTokens][kLanes] = {};
+  std::uint8_t biased[kMaxGemvTokens][kLanes];
+  std::int32_t activation_sums[kMaxGemvTokens] = {};
+  std::int32_t row_sums[kTileRows];
+  std::int32_t expected[kMaxGemvTokens][kTileRows] = {};
+  for (std::size_t t = 0; t < kMaxGemvTokens; ++t) {
+    for (std::size_t i = 0; i < kK; ++i) {
+      q[t][i] = right_byte(i + 7 * t);
+      activation_sums[t] += q[t][i];
+    }
+    ops.decoder.bias(q[t], kLanes, biased[t]);
+  }
+  for (std::size_t row = 0; row < kTileRows; ++row) {
+    std::uint8_t codes[kK];
+    for (std::size_t i = 0; i < kK; ++i) {
+      codes[i] = static_cast<std::uint8_t>((row * kK + i) * 2654435761u % 65521 % 3);
+      for (std::size_t t = 0; t < kMaxGemvTokens; ++t) expected[t][row] += (codes[i] - 1) * q[t][i];
+    }
+    pack_codes(code, codes, kK, tile + row * kLaneBytes, row_sums + row);
+  }
+  for (int tokens = 1; tokens <= ops.ternary.gemv_tokens; ++tokens) {
+    std::int32_t out[kMaxGemvTokens][kTileRows];
+    ops.ternary.gemv[code](tile, 1, lines_of(code, kK), row_sums,
+                           {q[0], biased[0], activation_sums, kLanes, tokens}, out[0], kTileRows);
+    const auto bytes = sizeof out[0] * static_cast<std::size_t>(tokens);
+    if (std::memcmp(out, expected, bytes) != 0) return false;
+  }
+  return true;
+}
+
 bool run(const void* argument) {
   const Ops& ops = *static_cast<const Ops*>(argument);
-  return sums_words(ops) && multiplies_int8(ops) && multiplies_fp32(ops) && counts_work(ops);
+  return sums_words(ops) && multiplies_int8(ops) && multiplies_fp32(ops) && counts_work(ops) &&
+         multiplies_ternary(ops, kTwoBit) && multiplies_ternary(ops, kBase3);
 }
 
 }  // namespace

@@ -144,11 +144,12 @@ void attend(const AttendBlocks& blocks, const float* queries, std::size_t rows,
   for (std::size_t first = 0; first < blocks.positions; first += kBlockKeys) {
     const std::size_t count =
         blocks.positions - first < kBlockKeys ? blocks.positions - first : kBlockKeys;
-    widen_cache<V, kCache>(blocks.keys, first * dim, kBlockKeys * dim, keys);
+    const std::size_t block = first / kBlockKeys * blocks.stride;
+    widen_cache<V, kCache>(blocks.keys, block, kBlockKeys * dim, keys);
     multiply<V>(queries, rows, dim, keys, kBlockKeys, dim, kBlockKeys, scores, kBlockKeys, false);
     for (std::size_t k = 0; k < count; ++k) {
       float* row = values + k * padded;
-      widen_cache<V, kCache>(blocks.values, (first + k) * dim, dim, row);
+      widen_cache<V, kCache>(blocks.values, block + k * dim, dim, row);
       for (std::size_t d = dim; d < padded; ++d) row[d] = 0.0f;
     }
     for (std::size_t m = 0; m < rows; ++m) {

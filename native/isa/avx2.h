@@ -61,7 +61,10 @@ struct Avx2 {
   }
 
   static constexpr std::size_t kAheadBytes = 4096;
+  static constexpr bool kOneStream = false;
   static constexpr int kSumRegisters = 4;  // of 16: the others hold weights, masks, activations
+  static constexpr int kLineTokens = 2;
+  static constexpr int kLineSums = 8;
 
   // Pairs of products in 16 bits. An unsigned byte times -128 twice is what bounds the number of
   // additions: of codes 2 * 2 * 128 = 512, of codes scaled by four 2048, of biased trits 510.
@@ -101,6 +104,8 @@ struct Avx2 {
   }
 
   // 12 registers of sums, 2 of activations, 1 of weights, 1 of products.
+  static constexpr int kGemvTokens = 4;
+  static constexpr std::size_t kGemvMost[kCodes] = {16, 4};
   static constexpr int kGemmTiles = 3;
   static constexpr int kGemmTokens = 2;
   static constexpr std::size_t kGemmSteps = 64;  // 64 * 512 = 2^15, all negative
@@ -136,11 +141,14 @@ struct Avx2 {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
   }
 
+  static constexpr std::size_t kHeadTokens = 2;
   static constexpr std::size_t kRowStep = 16;
-  static Sums mac_row(Sums sums, const std::int8_t* row, const std::int16_t* hidden) {
-    const __m256i wide =
-        _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(row)));
-    return _mm256_add_epi32(sums, _mm256_madd_epi16(wide, load_bytes(hidden)));
+  using Wide = __m256i;
+  static Wide widen_row(const std::int8_t* row) {
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(row)));
+  }
+  static Sums mac_wide(Sums sums, Wide row, const std::int16_t* hidden) {
+    return _mm256_add_epi32(sums, _mm256_madd_epi16(row, load_bytes(hidden)));
   }
 
   static Bytes hide(Bytes bytes) {

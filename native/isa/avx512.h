@@ -50,8 +50,12 @@ struct Avx512Bw {
     return _mm512_set1_epi32(word);
   }
 
-  static constexpr std::size_t kAheadBytes = 4096;
+  // On Zen 4 the hardware's prefetchers do better, and best for a single stream.
+  static constexpr std::size_t kAheadBytes = 0;
+  static constexpr bool kOneStream = true;
   static constexpr int kSumRegisters = 24;  // of 32
+  static constexpr int kLineTokens = 2;
+  static constexpr int kLineSums = 0;
 
   // As in Avx2, where the bounds are derived.
   using Acc = __m512i;
@@ -84,6 +88,8 @@ struct Avx512Bw {
   }
 
   // 24 registers of sums, 1 of weights; activations come with the load.
+  static constexpr int kGemvTokens = 4;
+  static constexpr std::size_t kGemvMost[kCodes] = {4, 4};
   static constexpr int kGemmTiles = 2;
   static constexpr int kGemmTokens = 12;
   static constexpr std::size_t kGemmSteps = 64;
@@ -118,11 +124,14 @@ struct Avx512Bw {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
   }
 
+  static constexpr std::size_t kHeadTokens = 4;
   static constexpr std::size_t kRowStep = 32;
-  static Sums mac_row(Sums sums, const std::int8_t* row, const std::int16_t* hidden) {
-    const __m512i wide =
-        _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(row)));
-    return _mm512_add_epi32(sums, _mm512_madd_epi16(wide, load_bytes(hidden)));
+  using Wide = __m512i;
+  static Wide widen_row(const std::int8_t* row) {
+    return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(row)));
+  }
+  static Sums mac_wide(Sums sums, Wide row, const std::int16_t* hidden) {
+    return _mm512_add_epi32(sums, _mm512_madd_epi16(row, load_bytes(hidden)));
   }
 
   static Bytes hide(Bytes bytes) {

@@ -70,15 +70,15 @@ std::int32_t bias(const std::int8_t* q, std::size_t n, std::uint8_t* biased) {
 
 template <class V>
 void dequantise(const std::int32_t* sums, std::size_t n, float weight_scale, float s, float* out) {
-  for (std::size_t i = 0; i < n; ++i) out[i] = static_cast<float>(sums[i]) * weight_scale / s;
+  const float unit = weight_scale / s;
+  for (std::size_t i = 0; i < n; ++i) out[i] = static_cast<float>(sums[i]) * unit;
 }
 
 template <class V>
 void dequantise_add(const std::int32_t* sums, std::size_t n, float weight_scale, float s,
                     float* out) {
-  for (std::size_t i = 0; i < n; ++i) {
-    out[i] = out[i] + static_cast<float>(sums[i]) * weight_scale / s;
-  }
+  const float unit = weight_scale / s;
+  for (std::size_t i = 0; i < n; ++i) out[i] = out[i] + static_cast<float>(sums[i]) * unit;
 }
 
 inline float relu2(float x) {
@@ -95,9 +95,11 @@ inline float silu(float x) {
 template <class V, Activation kActivation>
 void dequantise_gate(const std::int32_t* gate, const std::int32_t* up, std::size_t n,
                      float gate_scale, float up_scale, float s, float* out) {
+  const float gate_unit = gate_scale / s;
+  const float up_unit = up_scale / s;
   for (std::size_t i = 0; i < n; ++i) {
-    const float g = static_cast<float>(gate[i]) * gate_scale / s;
-    const float u = static_cast<float>(up[i]) * up_scale / s;
+    const float g = static_cast<float>(gate[i]) * gate_unit;
+    const float u = static_cast<float>(up[i]) * up_unit;
     out[i] = (kActivation == kRelu2 ? relu2(g) : silu(g)) * u;
   }
 }
@@ -175,40 +177,56 @@ float dot_float(const void* row, const float* hidden, std::size_t n) {
   return total;
 }
 
-template <class V, std::size_t kRows>
+template <class V, std::size_t kRows, std::size_t kTokens>
 void dot_some(const std::int8_t* rows, std::size_t apart, const std::int16_t* hidden, std::size_t n,
-              std::int32_t* sums) {
+              std::int32_t (*sums)[kDotRows]) {
   constexpr std::size_t kChains = 4 / kRows;
   constexpr std::size_t kStep = kChains * V::kRowStep;
-  typename V::Sums chain[kRows][kChains] = {};
+  typename V::Sums chain[kRows][kChains][kTokens] = {};
   std::size_t i = 0;
   for (; i + kStep <= n; i += kStep) {
     for (std::size_t row = 0; row < kRows; ++row) {
       const std::int8_t* at = rows + row * apart + i;
       if (V::kAheadBytes > 0 && i % kLineBytes == 0) prefetch_l2(at + V::kAheadBytes);
       for (std::size_t c = 0; c < kChains; ++c) {
-        chain[row][c] =
-            V::mac_row(chain[row][c], at + c * V::kRowStep, hidden + i + c * V::kRowStep);
+        const auto wide = V::widen_row(at + c * V::kRowStep);
+        for (std::size_t t = 0; t < kTokens; ++t) {
+          chain[row][c][t] =
+              V::mac_wide(chain[row][c][t], wide, hidden + t * n + i + c * V::kRowStep);
+        }
       }
     }
   }
-  for (std::size_t row = 0; row < kRows; ++row) {
-    auto all = chain[row][0];
-    for (std::size_t c = 1; c < kChains; ++c) all = V::add_sums(all, chain[row][c]);
-    std::int32_t lanes[V::kDotBytes / 4];
-    V::store_sums(lanes, all);
-    sums[row] = 0;
-    for (std::int32_t lane : lanes) sums[row] += lane;
-    for (std::size_t j = i; j < n; ++j) sums[row] += rows[row * apart + j] * hidden[j];
+  for (std::size_t t = 0; t < kTokens; ++t) {
+    for (std::size_t row = 0; row < kRows; ++row) {
+      auto all = chain[row][0][t];
+      for (std::size_t c = 1; c < kChains; ++c) all = V::add_sums(all, chain[row][c][t]);
+      std::int32_t lanes[V::kDotBytes / 4];
+      V::store_sums(lanes, all);
+      std::int32_t sum = 0;
+      for (std::int32_t lane : lanes) sum += lane;
+      for (std::size_t j = i; j < n; ++j) sum += rows[row * apart + j] * hidden[t * n + j];
+      sums[t][row] = sum;
+    }
   }
 }
 
 template <class V>
 void dot_rows(const std::int8_t* rows, std::size_t apart, std::size_t count,
-              const std::int16_t* hidden, std::size_t n, std::int32_t* sums) {
-  if (count == kDotRows) return dot_some<V, kDotRows>(rows, apart, hidden, n, sums);
-  for (std::size_t row = 0; row < count; ++row) {
-    dot_some<V, 1>(rows + row * apart, 0, hidden, n, sums + row);
+              const std::int16_t* hidden, std::size_t n, std::size_t tokens,
+              std::int32_t (*sums)[kDotRows]) {
+  std::size_t t = 0;
+  for (; count == kDotRows && t + V::kHeadTokens <= tokens; t += V::kHeadTokens) {
+    dot_some<V, kDotRows, V::kHeadTokens>(rows, apart, hidden + t * n, n, sums + t);
+  }
+  for (; t < tokens; ++t) {
+    const std::int16_t* of = hidden + t * n;
+    if (count == kDotRows) dot_some<V, kDotRows, 1>(rows, apart, of, n, sums + t);
+    for (std::size_t row = 0; count < kDotRows && row < count; ++row) {
+      std::int32_t one[1][kDotRows];
+      dot_some<V, 1, 1>(rows + row * apart, 0, of, n, one);
+      sums[t][row] = one[0][0];
+    }
   }
 }
 

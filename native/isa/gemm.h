@@ -33,8 +33,8 @@ void unpack(const std::uint8_t* tile, std::size_t lines, std::uint8_t* codes) {
   }
 }
 
-// The activations of all tokens are broadcast before the weights are loaded one by one: on cores
-// where a broadcast is an operation of its own (Zen 3), few tokens and many rows cost least.
+// What there is less of is held in registers through a step: the activations of few tokens, each
+// broadcast once, or the weights of few rows, with activations that come one by one.
 template <class V>
 void gemm(const std::uint8_t* codes, std::size_t steps, const std::int8_t* panel,
           std::int32_t* sums) {
@@ -42,14 +42,29 @@ void gemm(const std::uint8_t* codes, std::size_t steps, const std::int8_t* panel
   constexpr std::size_t kTokens = V::kGemmTokens;
   typename V::Acc acc[kTokens][kParts] = {};
   for (std::size_t step = 0; step < steps; ++step) {
-    typename V::Bytes four[kTokens];
-    for (std::size_t token = 0; token < kTokens; ++token) {
-      four[token] = V::broadcast(panel + (step * kTokens + token) * kLaneBytes);
-    }
-    for (std::size_t part = 0; part < kParts; ++part) {
-      const auto weights = V::load_bytes(codes + (step * kParts + part) * V::kDotBytes);
+    const std::int8_t* const fours = panel + step * kTokens * kLaneBytes;
+    const std::uint8_t* const rows = codes + step * kParts * V::kDotBytes;
+    if constexpr (kTokens <= kParts) {
+      typename V::Bytes four[kTokens];
       for (std::size_t token = 0; token < kTokens; ++token) {
-        acc[token][part] = V::mac(acc[token][part], weights, four[token]);
+        four[token] = V::broadcast(fours + token * kLaneBytes);
+      }
+      for (std::size_t part = 0; part < kParts; ++part) {
+        const auto weights = V::load_bytes(rows + part * V::kDotBytes);
+        for (std::size_t token = 0; token < kTokens; ++token) {
+          acc[token][part] = V::mac(acc[token][part], weights, four[token]);
+        }
+      }
+    } else {
+      typename V::Bytes weights[kParts];
+      for (std::size_t part = 0; part < kParts; ++part) {
+        weights[part] = V::load_bytes(rows + part * V::kDotBytes);
+      }
+      for (std::size_t token = 0; token < kTokens; ++token) {
+        const auto four = V::broadcast(fours + token * kLaneBytes);
+        for (std::size_t part = 0; part < kParts; ++part) {
+          acc[token][part] = V::mac(acc[token][part], weights[part], four);
+        }
       }
     }
   }
@@ -63,6 +78,8 @@ void gemm(const std::uint8_t* codes, std::size_t steps, const std::int8_t* panel
 
 template <class V>
 constexpr TernaryOps kTernaryOps = {
+    V::kGemvTokens,
+    {V::kGemvMost[kTwoBit], V::kGemvMost[kBase3]},
     {gemv<V, kTwoBit>, gemv<V, kBase3>},
     V::kGemmTiles,
     {unpack<V, kTwoBit>, unpack<V, kBase3>},

@@ -1,7 +1,11 @@
-// Ternary matrix times one to four vectors, once for every instruction set.
+// Ternary matrix times a few vectors, once for every instruction set.
 #pragma once
 
+#include <array>
+#include <utility>
+
 #include "isa/gemv_base3.h"
+#include "isa/gemv_lines.h"
 #include "isa/gemv_two_bit.h"
 #include "isa/ternary.h"
 
@@ -20,31 +24,38 @@ void gemv_of(const std::uint8_t* tiles, std::size_t count, std::size_t lines,
     const std::uint8_t* at = tiles + first * lines * kLineBytes;
     const std::int32_t* sums = row_sums + first * kTileRows;
     std::int32_t* to = out + first * kTileRows;
-    if constexpr (kCode == kTwoBit) {
+    if constexpr (kWholeLines<V, kCode, kTokens>) {
+      whole_lines<V, kCode, kTokens>(at, lines, sums, activations, to, out_stride);
+    } else if constexpr (kCode == kTwoBit) {
       two_bit_tiles<V, kTokens, kTiles>(at, apart, lines, sums, activations, to, out_stride);
-    } else if constexpr (V::kTelescope) {
-      static_assert(kTiles == 1);
-      telescoped_tile<V, kTokens>(at, lines, sums, activations, to, out_stride);
-    } else {
+    } else if constexpr (!V::kTelescope) {
       digit_tiles<V, kTokens, kTiles>(at, apart, lines, sums, activations, to, out_stride);
+    } else {
+      telescoped_tiles<V, kTokens, kTiles>(at, apart, lines, sums, activations, to, out_stride);
     }
   };
-  constexpr int kGroups = kCode == kTwoBit ? V::kGroups : 1;
-  constexpr bool kSingle = kCode == kBase3 && V::kTelescope;
-  constexpr std::size_t kTiles = kSingle ? 1 : kStreams<V, kTokens, kGroups>;
+  constexpr int kSums = kCode == kTwoBit ? V::kGroups : V::kTelescope ? 2 : 1;
+  constexpr bool kAlone = kWholeLines<V, kCode, kTokens> ||
+                          (V::kOneStream && (kCode == kTwoBit ? kTokens == 1 : V::kTelescope));
+  constexpr std::size_t kTiles = kAlone ? 1 : kStreams<V, kTokens, kSums>;
   const std::size_t apart = count / kTiles;
   for (std::size_t tile = 0; tile < apart; ++tile) walk(tile, apart, Size<kTiles>{});
   for (std::size_t tile = apart * kTiles; tile < count; ++tile) walk(tile, 0, Size<1>{});
+}
+
+template <class V, Code kCode, std::size_t... kBefore>
+constexpr std::array<decltype(&gemv_of<V, kCode, 1>), sizeof...(kBefore)> gemvs_by_tokens(
+    std::index_sequence<kBefore...>) {
+  return {gemv_of<V, kCode, static_cast<int>(kBefore) + 1>...};
 }
 
 template <class V, Code kCode>
 void gemv(const std::uint8_t* tiles, std::size_t count, std::size_t lines,
           const std::int32_t* row_sums, const Activations& activations, std::int32_t* out,
           std::size_t out_stride) {
-  static_assert(kGemvTokens == 4);
-  constexpr decltype(&gemv_of<V, kCode, 1>) kBy[kGemvTokens] = {
-      gemv_of<V, kCode, 1>, gemv_of<V, kCode, 2>, gemv_of<V, kCode, 3>, gemv_of<V, kCode, 4>};
-  kBy[activations.tokens - 1](tiles, count, lines, row_sums, activations, out, out_stride);
+  constexpr auto kBy = gemvs_by_tokens<V, kCode>(std::make_index_sequence<V::kGemvTokens>());
+  kBy[static_cast<std::size_t>(activations.tokens) - 1](tiles, count, lines, row_sums, activations,
+                                                        out, out_stride);
 }
 
 }  // namespace

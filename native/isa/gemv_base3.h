@@ -66,40 +66,70 @@ void digit_tiles(const std::uint8_t* tiles, std::size_t apart, std::size_t lines
   store_tiles<V, V::kDigits>(total, apart, row_sums, activations, out, out_stride);
 }
 
-// Base 3 without digits, where one instruction multiplies unsigned bytes into 32 bits. With
-// r(0) = the byte and r(i+1) = 3 r(i) mod 256, every digit is d(i) = (3 r(i) - r(i+1)) / 256, so
-// 256 * sum d a = 3 * sum r(i) a(i) - sum r(i+1) a(i), exactly.
-template <class V, int kTokens>
-void telescoped_tile(const std::uint8_t* tile, std::size_t lines, const std::int32_t* row_sums,
-                     const Activations& activations, std::int32_t* out, std::size_t out_stride) {
-  for (std::size_t part = 0; part < kRegisters<V>; ++part) {
-    typename V::Acc here[kTokens] = {};
-    typename V::Acc next[kTokens] = {};
-    for (std::size_t line = 0; line < lines; ++line) {
-      const std::uint8_t* at = tile + line * kLineBytes;
-      if (V::kAheadBytes > 0 && part == 0) prefetch_l2(at + 2 * V::kAheadBytes);
-      typename V::Bytes rest[6];
-      rest[0] = V::load_bytes(at + part * V::kDotBytes);
-      for (int i = 0; i < 5; ++i) rest[i + 1] = V::triple(rest[i]);
+// Adds the products of `lines` lines of each stream. With r(0) = the byte and r(i+1) = 3 r(i) mod
+// 256, every digit is d(i) = (3 r(i) - r(i+1)) / 256, so without extracting digits
+// 256 * sum d a = 3 * sum r(i) a(i) - sum r(i+1) a(i), exactly, where one instruction multiplies
+// unsigned bytes into 32 bits.
+template <class V, int kTokens, std::size_t kTiles>
+[[gnu::always_inline]] inline void add_telescoped(const std::uint8_t* at, std::size_t stream_bytes,
+                                                  std::size_t lines, const std::int8_t* q,
+                                                  std::size_t stride, bool prefetch,
+                                                  typename V::Sums (*total)[kTokens]) {
+  // In one tile there are too few sums to hide the latency of a multiplication.
+  constexpr int kChains = kTiles > 1 || kTokens > 2 ? 1 : 4 - kTokens;
+  typename V::Acc here[kTiles][kTokens][kChains] = {};
+  typename V::Acc next[kTiles][kTokens][kChains] = {};
+#pragma GCC unroll 1
+  for (std::size_t line = 0; line < lines; ++line, at += kLineBytes, q += kLineK[kBase3]) {
+    typename V::Bytes rest[kTiles];
+    for (std::size_t tile = 0; tile < kTiles; ++tile) {
+      const std::uint8_t* from = at + tile * stream_bytes;
+      if (V::kAheadBytes > 0 && prefetch) prefetch_l2(from + V::kAheadBytes);
+      rest[tile] = V::load_bytes(from);
+    }
+    for (int i = 0; i < 5; ++i) {
+      typename V::Bytes four[kTokens];
       for (int token = 0; token < kTokens; ++token) {
-        const std::int8_t* q = activations.codes +
-                               static_cast<std::size_t>(token) * activations.stride +
-                               line * kLineK[kBase3];
-        for (int i = 0; i < 5; ++i) {
-          const auto four = V::broadcast(q + 4 * i);
-          here[token] = V::mac(here[token], rest[i], four);
-          next[token] = V::mac(next[token], rest[i + 1], four);
+        four[token] = V::broadcast(q + static_cast<std::size_t>(token) * stride + 4 * i);
+      }
+      for (std::size_t tile = 0; tile < kTiles; ++tile) {
+        const auto after = V::triple(rest[tile]);
+        for (int token = 0; token < kTokens; ++token) {
+          auto& sum = here[tile][token][i % kChains];
+          auto& sum_after = next[tile][token][i % kChains];
+          sum = V::mac(sum, rest[tile], four[token]);
+          sum_after = V::mac(sum_after, after, four[token]);
         }
+        rest[tile] = after;
       }
     }
-    const std::size_t row = part * V::kRows;
+  }
+  for (std::size_t tile = 0; tile < kTiles; ++tile) {
     for (int token = 0; token < kTokens; ++token) {
-      const auto three = V::add_sums(V::add_sums(here[token], here[token]), here[token]);
-      const auto sums = V::template shift_sums<8>(V::sub_sums(three, next[token]));
-      store_rows<V, Form::kCodes>(sums, row_sums + row, activations.sums[token],
-                                  out + static_cast<std::size_t>(token) * out_stride + row);
+      auto sum = here[tile][token][0];
+      auto sum_after = next[tile][token][0];
+      for (int chain = 1; chain < kChains; ++chain) {
+        sum = V::add_sums(sum, here[tile][token][chain]);
+        sum_after = V::add_sums(sum_after, next[tile][token][chain]);
+      }
+      const auto three = V::add_sums(V::add_sums(sum, sum), sum);
+      total[tile][token] = V::template shift_sums<8>(V::sub_sums(three, sum_after));
     }
   }
+}
+
+template <class V, int kTokens, std::size_t kTiles>
+void telescoped_tiles(const std::uint8_t* tiles, std::size_t apart, std::size_t lines,
+                      const std::int32_t* row_sums, const Activations& activations,
+                      std::int32_t* out, std::size_t out_stride) {
+  const std::size_t stream_bytes = apart * lines * kLineBytes;
+  typename V::Sums total[kRegisters<V>][kTiles][kTokens];
+  for (std::size_t part = 0; part < kRegisters<V>; ++part) {
+    const std::uint8_t* at = tiles + part * V::kDotBytes;
+    add_telescoped<V, kTokens, kTiles>(at, stream_bytes, lines, activations.codes,
+                                       activations.stride, part == 0, total[part]);
+  }
+  store_tiles<V, Form::kCodes>(total, apart, row_sums, activations, out, out_stride);
 }
 
 }  // namespace

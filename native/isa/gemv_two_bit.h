@@ -16,11 +16,13 @@ template <class V, int kTokens, std::size_t kTiles>
   constexpr int kGroups = V::kGroups;
   typename V::Acc acc[kTiles][kTokens][kGroups] = {};
   const auto add_line = [&]() __attribute__((always_inline)) {
-    typename V::Bytes four[kTokens][4];
-    for (int token = 0; token < kTokens; ++token) {
-      for (int p = 0; p < 4; ++p) {
-        four[token][p] = V::broadcast(q + static_cast<std::size_t>(token) * stride + 4 * p);
-      }
+    const auto broadcast = [&](int token, int p) __attribute__((always_inline)) {
+      return V::broadcast(q + static_cast<std::size_t>(token) * stride + 4 * p);
+    };
+    // Tiles share the broadcasts; of one tile none is needed twice.
+    [[maybe_unused]] typename V::Bytes four[kTokens][4];
+    for (int token = 0; kTiles > 1 && token < kTokens; ++token) {
+      for (int p = 0; p < 4; ++p) four[token][p] = broadcast(token, p);
     }
     for (std::size_t tile = 0; tile < kTiles; ++tile) {
       const std::uint8_t* from = at + tile * stream_bytes;
@@ -30,7 +32,7 @@ template <class V, int kTokens, std::size_t kTiles>
       for (int p = 0; p < 4; ++p) {
         for (int token = 0; token < kTokens; ++token) {
           auto& sum = acc[tile][token][V::kGroup[p]];
-          sum = V::mac(sum, planes[p], four[token][p]);
+          sum = V::mac(sum, planes[p], kTiles > 1 ? four[token][p] : broadcast(token, p));
         }
       }
     }

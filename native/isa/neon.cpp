@@ -44,7 +44,10 @@ struct NeonDotprod {
   }
 
   static constexpr std::size_t kAheadBytes = 4096;
+  static constexpr bool kOneStream = false;
   static constexpr int kSumRegisters = 16;  // of 32
+  static constexpr int kLineTokens = 2;
+  static constexpr int kLineSums = 16;
 
   using Acc = int32x4_t;
   static Acc mac(Acc acc, Bytes left, Bytes right) { return hide(vdotq_s32(acc, left, right)); }
@@ -68,6 +71,8 @@ struct NeonDotprod {
   }
 
   // 4 registers of weights, 24 of sums, 1 of activations.
+  static constexpr int kGemvTokens = 4;
+  static constexpr std::size_t kGemvMost[kCodes] = {4, 4};
   static constexpr int kGemmTiles = 1;
   static constexpr int kGemmTokens = 6;
   static constexpr std::size_t kGemmSteps = 256;
@@ -102,11 +107,13 @@ struct NeonDotprod {
     return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(static_cast<const std::uint16_t*>(at)), 16));
   }
 
+  static constexpr std::size_t kHeadTokens = 4;
   static constexpr std::size_t kRowStep = 8;
-  static Sums mac_row(Sums sums, const std::int8_t* row, const std::int16_t* hidden) {
-    const int16x8_t wide = vmovl_s8(vld1_s8(row));
+  using Wide = int16x8_t;
+  static Wide widen_row(const std::int8_t* row) { return vmovl_s8(vld1_s8(row)); }
+  static Sums mac_wide(Sums sums, Wide row, const std::int16_t* hidden) {
     const int16x8_t with = vld1q_s16(hidden);
-    return vmlal_high_s16(vmlal_s16(sums, vget_low_s16(wide), vget_low_s16(with)), wide, with);
+    return vmlal_high_s16(vmlal_s16(sums, vget_low_s16(row), vget_low_s16(with)), row, with);
   }
 
   static Bytes hide(Bytes bytes) {

@@ -36,8 +36,8 @@ inline constexpr std::size_t kLaneBytes = 4;
 inline constexpr std::size_t kLineBytes = kTileRows * kLaneBytes;
 inline constexpr std::size_t kLineK[kCodes] = {16, 20};  // trits of one row in a line
 
-// Int8 activations of up to kGemvTokens tokens, `stride` bytes apart, zero beyond K up to a whole
-// line.
+// Int8 activations of up to kMaxGemvTokens tokens, `stride` bytes apart, zero beyond K up to a
+// whole line.
 struct Activations {
   const std::int8_t* codes;    // q in -128..127
   const std::uint8_t* biased;  // q + 128, for instructions whose activations are unsigned
@@ -46,10 +46,15 @@ struct Activations {
   int tokens;
 };
 
-inline constexpr int kGemvTokens = 4;
+inline constexpr int kMaxGemvTokens = 8;
 
 // Ternary dot products. Sums are exact int32; the legal K is at most kMaxK.
 struct TernaryOps {
+  // The GEMV takes up to gemv_tokens tokens at once. Up to gemv_most are faster in such groups than
+  // in the GEMM.
+  int gemv_tokens;
+  std::size_t gemv_most[kCodes];
+
   // out[token * out_stride + row] = dot product of each row of `count` tiles of `lines` lines.
   // `row_sums` are the sums of the trits of each row.
   void (*gemv[kCodes])(const std::uint8_t* tiles, std::size_t count, std::size_t lines,
@@ -96,12 +101,14 @@ inline constexpr std::size_t kCacheBytes[kCaches] = {4, 2, 1};
 enum Activation { kRelu2 = 0, kSilu = 1 };
 inline constexpr int kActivations = 2;
 
-// Rows of the lm_head that are read together.
+// Rows of the lm_head that are read together, and tokens that they are multiplied with.
 inline constexpr std::size_t kDotRows = 4;
+inline constexpr std::size_t kDotTokens = 4;
 
 struct AttendBlocks {
-  const void* keys;  // of one KV head, all blocks
+  const void* keys;  // of one KV head, the first block
   const void* values;
+  std::size_t stride;       // elements from a block to the next
   const float* key_scales;  // [positions], int8 only
   const float* value_scales;
   std::size_t head_dim;
@@ -146,11 +153,12 @@ struct DecoderOps {
                           const std::size_t* visible, float* scratch, float* out);
 
   // Dot products of rows of the lm_head with the hidden state: a float row exactly widened and
-  // added in float32; `count` int8 rows, up to kDotRows and `apart` bytes from each other, with a
-  // 16-bit hidden state in int32.
+  // added in float32; `count` int8 rows, up to kDotRows and `apart` bytes from each other, with
+  // 16-bit hidden states [tokens][n], up to kDotTokens, in int32.
   float (*dot_float[kFloatTypes])(const void* row, const float* hidden, std::size_t n);
   void (*dot_rows)(const std::int8_t* rows, std::size_t apart, std::size_t count,
-                   const std::int16_t* hidden, std::size_t n, std::int32_t* sums);
+                   const std::int16_t* hidden, std::size_t n, std::size_t tokens,
+                   std::int32_t (*sums)[kDotRows]);
 };
 
 // Floats of scratch for `attend`.

@@ -91,7 +91,10 @@ struct Scalar {
   static Bytes broadcast(const std::int8_t* four) { return load_bytes(four); }
 
   static constexpr std::size_t kAheadBytes = 0;
+  static constexpr bool kOneStream = true;
   static constexpr int kSumRegisters = 4;
+  static constexpr int kLineTokens = 2;
+  static constexpr int kLineSums = 0;
 
   using Acc = std::int32_t;
   static Acc mac(Acc acc, const Bytes& left, const Bytes& right) {
@@ -119,6 +122,8 @@ struct Scalar {
     return out;
   }
 
+  static constexpr int kGemvTokens = 4;
+  static constexpr std::size_t kGemvMost[kCodes] = {4, 4};
   static constexpr int kGemmTiles = 1;
   static constexpr int kGemmTokens = 1;
   static constexpr std::size_t kGemmSteps = 256;
@@ -152,9 +157,12 @@ struct Scalar {
     }
   }
 
+  static constexpr std::size_t kHeadTokens = 1;
   static constexpr std::size_t kRowStep = 1;
-  static Sums mac_row(Sums sum, const std::int8_t* row, const std::int16_t* hidden) {
-    return sum + *row * *hidden;
+  using Wide = std::int16_t;
+  static Wide widen_row(const std::int8_t* row) { return *row; }
+  static Sums mac_wide(Sums sum, Wide row, const std::int16_t* hidden) {
+    return sum + row * *hidden;
   }
 
   static Bytes hide(Bytes bytes) {

@@ -11,13 +11,18 @@
 //
 //   two bits:  planes(bytes, out[4]): plane p in group kGroup[p], whose values are scaled by
 //              2^kGroupShift[group]; kBlockLines lines fit an Acc
-//   base 3:    triple(bytes) = 3 bytes modulo 256; kTelescope (see gemv_telescoped), or else
+//   base 3:    triple(bytes) = 3 bytes modulo 256; kTelescope (see telescoped_tiles), or else
 //              begin_digits(bytes), digit(rest) in the form kDigits; kBlockLines3 lines fit an Acc
 //   GEMM:      code_planes(bytes, out[4]), code_digit(rest): trit + 1 as bytes;
 //              kGemmTiles, kGemmTokens; kGemmSteps steps fit an Acc, and their weights L1
+//   kGemvTokens                 tokens that a GEMV takes at once
+//   kGemvMost[code]             tokens up to which groups of a GEMV are faster than the GEMM
 //   kSumRegisters               registers that may hold sums
+//   kLineSums                   the same where whole lines are multiplied (gemv_lines.h), which
+//                               kLineTokens tokens and more are; 0: never
 //   kAheadBytes                 how far ahead of their use weights are prefetched (0: the hardware
 //                               does it better)
+//   kOneStream                  whether memory is read best in one stream a thread
 #pragma once
 
 #include "isa/elements.h"
@@ -79,10 +84,10 @@ void store_tiles(const typename V::Sums (*total)[kTiles][kTokens], std::size_t a
 // Tiles that are walked together, line by line: memory is then read in as many streams, which
 // fills its pipes better than one, and their rows share the broadcast activations. The sums of all
 // must fit the registers.
-template <class V, int kTokens, int kGroups>
-constexpr std::size_t kStreams = 4 * kTokens * kGroups <= V::kSumRegisters   ? 4
-                                 : 2 * kTokens * kGroups <= V::kSumRegisters ? 2
-                                                                             : 1;
+template <class V, int kTokens, int kSums>
+constexpr std::size_t kStreams = 4 * kTokens * kSums <= V::kSumRegisters   ? 4
+                                 : 2 * kTokens * kSums <= V::kSumRegisters ? 2
+                                                                           : 1;
 
 }  // namespace
 }  // namespace trine

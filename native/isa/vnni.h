@@ -31,6 +31,7 @@ struct Vnni : Base {
   }
 
   static constexpr bool kTelescope = true;
+  static constexpr std::size_t kBlockLines3 = kBlockLines;
 
   static constexpr std::size_t kGemmSteps = 128;
 };

@@ -95,7 +95,7 @@ def probe_fp32(isa: str, threads: int, steps: int, passes: int) -> Probe:
 MAX_K: int
 """The largest K of a ternary product: beyond it int32 sums could overflow."""
 
-GEMV_TOKENS: int
+MAX_GEMV_TOKENS: int
 """Up to this many tokens a product runs as GEMV; more run as GEMM."""
 
 GEMV_PROBE_K: int
@@ -257,7 +257,7 @@ class ScreenedHead:
 
     def select(
         self, hidden: NDArray[np.float32], keep: int, exact: bool
-    ) -> tuple[list[int], list[float], bool, int]:
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], bool, int]:
         """Ids and exact logits of at least `keep` rows with the best scores for hidden [H].
 
         Then whether no other row's logit can be the largest, and how many rows were rescored

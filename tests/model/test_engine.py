@@ -38,8 +38,8 @@ def test_logits_of_short_prompts_equal_the_reference(
 ) -> None:
     """Float32 sums in another order flip an int8 code now and then, which no engine is free of.
 
-    Without a flip logits agree to 1e-5 of their deviation, with one to some hundredths; every step
-    by itself is checked in test_steps.py.
+    Without a flip logits agree to 1e-5 of their deviation; one of these prompts may have one, which
+    moves them by tenths. Every step by itself is checked in test_steps.py.
     """
     engine = engine_of(body=body, kernel=kernel)
     errors = []
@@ -49,8 +49,8 @@ def test_logits_of_short_prompts_equal_the_reference(
         ours = engine.session(8, "float32").all_logits(ids)
         assert ours.shape == expected.shape
         errors.append(float(np.abs(ours - expected).max() / expected.std()))
-    assert np.quantile(errors, 0.5) < 1e-5
-    assert max(errors) < 0.1
+    assert np.sort(errors)[-2] < 1e-5
+    assert max(errors) < 0.3
 
 
 def test_a_long_prompt_stays_close_to_the_reference(engine: Engine, reference: Decoder) -> None:

@@ -163,11 +163,12 @@ void check_gemm(const Product& it) {
 }
 
 void check_ternary() {
+  const int most = tested.ternary.gemv_tokens;
   for (Code code : {kTwoBit, kBase3}) {
     for (std::size_t k : {1, 15, 16, 17, 20, 21, 40, 100, 161, 259, 711}) {
       for (std::size_t tiles : {1, 2, 3, 5, 9}) {
-        const Product it(code, tiles, k, kGemvTokens);
-        for (int tokens = 1; tokens <= kGemvTokens; ++tokens) check_gemv(it, tokens);
+        const Product it(code, tiles, k, static_cast<std::size_t>(most));
+        for (int tokens = 1; tokens <= most; ++tokens) check_gemv(it, tokens);
       }
     }
     const auto together = static_cast<std::size_t>(tested.ternary.gemm_tiles);
@@ -175,9 +176,9 @@ void check_ternary() {
     for (std::size_t k : {1, 16, 20, 37, 264, 1030, 2050}) check_gemm({code, together, k, tokens});
     for (int extreme = 0; extreme < 4; ++extreme) {
       for (std::size_t k : {std::size_t{6912}, std::size_t{13824}, kMaxK}) {
-        const Product it(code, 1, k, kGemvTokens, extreme);
+        const Product it(code, 1, k, static_cast<std::size_t>(most), extreme);
         check_gemv(it, 1);
-        check_gemv(it, kGemvTokens);
+        check_gemv(it, most);
         check_gemm({code, together, k, tokens, extreme});
       }
     }
@@ -272,18 +273,21 @@ void check_elements(std::size_t n) {
     expect(std::fabs(ours.dot_float[type](row, x.data(), n) - exact) <= 1e-6 * size, "dot_float",
            type, n);
   }
-  std::vector<std::int16_t> hidden(n);
+  std::vector<std::int16_t> hidden(kDotTokens * n);
   const int top = std::min(32767, static_cast<int>(2147483647 / (127 * n)));
   for (auto& it : hidden) it = static_cast<std::int16_t>(random_in(-top, top));
   const std::size_t apart = n + 7;
   std::vector<std::int8_t> rows(kDotRows * apart);
   for (auto& it : rows) it = static_cast<std::int8_t>(random_in(-127, 127));
   for (std::size_t count = 1; count <= kDotRows; ++count) {
-    std::int32_t our_sums[kDotRows] = {};
-    std::int32_t their_sums[kDotRows] = {};
-    ours.dot_rows(rows.data(), apart, count, hidden.data(), n, our_sums);
-    theirs.dot_rows(rows.data(), apart, count, hidden.data(), n, their_sums);
-    expect(std::equal(our_sums, our_sums + kDotRows, their_sums), "dot_rows", count, n);
+    for (std::size_t tokens = 1; tokens <= kDotTokens; ++tokens) {
+      std::int32_t our_sums[kDotTokens][kDotRows] = {};
+      std::int32_t their_sums[kDotTokens][kDotRows] = {};
+      ours.dot_rows(rows.data(), apart, count, hidden.data(), n, tokens, our_sums);
+      theirs.dot_rows(rows.data(), apart, count, hidden.data(), n, tokens, their_sums);
+      expect(std::equal(our_sums[0], our_sums[0] + kDotTokens * kDotRows, their_sums[0]),
+             "dot_rows", count, n);
+    }
   }
   std::vector<std::uint8_t> our_bias(n);
   std::vector<std::uint8_t> their_bias(n);
@@ -320,7 +324,7 @@ void check_cache(Cache type, std::size_t dim, std::size_t positions, std::size_t
     visible[m] =
         m == 0 ? positions : static_cast<std::size_t>(random_in(1, static_cast<int>(positions)));
   }
-  const AttendBlocks cache{keys.data(),         values.data(), key_scales.data(),
+  const AttendBlocks cache{keys.data(),         values.data(), kBlockKeys * dim, key_scales.data(),
                            value_scales.data(), dim,           positions};
   std::vector<float> scratch(attend_scratch(dim)), a(rows * dim), b(rows * dim);
   ours.attend[type](cache, queries.data(), rows, visible.data(), scratch.data(), a.data());

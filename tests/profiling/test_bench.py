@@ -101,6 +101,28 @@ def test_a_roof_that_one_repetition_lacks_gives_no_share() -> None:
     assert (row.bandwidth_share, row.int8_share, row.refused) == (None, None, "")
 
 
+def test_a_bound_is_the_longer_of_reading_and_computing() -> None:
+    # One session: 900 bytes bind (0.9 s of 1); eight: 1,600 OPs bind (1.6 s of 2).
+    roofs = Roofs(1000, 1000)
+    one = bench.make_row(
+        SETTING, Case("tg", 1), bench.Work(1, 900, 200), [Sample(1.0, roofs)], level="DRAM"
+    )
+    eight = bench.make_row(
+        SETTING,
+        Case("tg", 1, batch=8),
+        bench.Work(8, 900, 1600),
+        [Sample(2.0, roofs)],
+        level="DRAM",
+    )
+    assert one.bound_share is not None and one.bound_share.median == pytest.approx(0.9)
+    assert eight.bound_share is not None and eight.bound_share.median == pytest.approx(0.8)
+    (gain,) = bench.batch_gains([one, eight])
+    assert gain.row is eight
+    # Four tokens a second for one; the bounds allow 8 / 1.6 for 1 / 0.9.
+    assert (gain.measured, gain.allowed) == pytest.approx((4, 4.5))
+    assert bench.batch_gains([eight]) == []
+
+
 def test_agreement_and_divergence_of_known_distributions() -> None:
     exact = np.log(np.array([[0.5, 0.25, 0.25], [0.5, 0.25, 0.25]], dtype=np.float32))
     other = exact.copy()

@@ -37,10 +37,10 @@ def accumulate(activations: Codes, weights: Codes) -> NDArray[np.int32]:
 
 
 def bitlinear(x: Floats, weights: Codes, weight_scale: np.float32) -> Floats:
-    """Y [T, N] = (sum q t) * weight_scale / s with q, s = absmax_int8(x), for x [T, K]."""
+    """Y [T, N] = (sum q t) * (weight_scale / s) with q, s = absmax_int8(x), for x [T, K]."""
     codes, scale = absmax_int8(x)
     sums = accumulate(codes, weights).astype(np.float32)
-    return (sums * weight_scale / scale).astype(np.float32, copy=False)
+    return (sums * (weight_scale / scale)).astype(np.float32, copy=False)
 
 
 def rms_norm(x: Floats, weight: Floats, eps: float) -> Floats:

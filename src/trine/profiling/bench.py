@@ -10,7 +10,7 @@ against the higher of its two neighbours: the share is rather too low than too h
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from trine.profiling.roofline import REFUSE_ABOVE
@@ -188,7 +188,9 @@ class Row:
 
     level: the memory level that bandwidth_share is of. refused: a share above 1.15 means that the
     level or the model of bytes is wrong; it is not shown, and this says which one it was.
-    certified: of a screened head, the share of tokens whose best row was certain.
+    bound_share: what its bytes take at the memory's roof, or its OPs at the int8 peak, whichever is
+    longer, over the time it took. certified: of a screened head, the share of tokens whose best row
+    was certain.
     """
 
     setting: Setting
@@ -200,6 +202,7 @@ class Row:
     bandwidth_share: Stat | None
     ops_per_second: float
     int8_share: Stat | None
+    bound_share: Stat | None
     refused: str
     certified: float | None
     samples: Sequence[Sample]
@@ -233,6 +236,7 @@ def make_row(
         bandwidth_share=_believable(bandwidth),
         ops_per_second=stat([work.ops / each for each in seconds]).median,
         int8_share=_believable(int8),
+        bound_share=_believable(_share_of_bound(work, samples)),
         refused=", ".join(refused),
         certified=certified,
         samples=samples,
@@ -244,6 +248,46 @@ def _share(amount: int, samples: Sequence[Sample], roofs: Sequence[float | None]
     if len(known) < len(samples):
         return None
     return stat([amount / s.seconds / roof for s, roof in zip(samples, known, strict=True)])
+
+
+def _share_of_bound(work: Work, samples: Sequence[Sample]) -> Stat | None:
+    bounds = [_bound(work, sample.roofs) for sample in samples]
+    known = [bound for bound in bounds if bound is not None]
+    if len(known) < len(samples):
+        return None
+    return stat([bound / s.seconds for s, bound in zip(samples, known, strict=True)])
+
+
+def _bound(work: Work, roofs: Roofs) -> float | None:
+    """Seconds that the work takes at least: it reads and computes at the same time."""
+    if roofs.bandwidth is None or roofs.int8 is None:
+        return None
+    return max(work.nbytes / roofs.bandwidth, work.ops / roofs.int8)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchGain:
+    """Tokens a second of a batch over those of one session, measured and as the bounds allow."""
+
+    row: Row
+    measured: float
+    allowed: float | None
+
+
+def batch_gains(rows: Sequence[Row]) -> list[BatchGain]:
+    """Each batched row that stands beside the same one of a single session."""
+    singles = {(row.setting, row.case): row for row in rows if row.case.batch == 1}
+    gains = []
+    for row in rows:
+        single = singles.get((row.setting, replace(row.case, batch=1)))
+        if row.case.batch == 1 or single is None:
+            continue
+        measured = row.tokens_per_second.median / single.tokens_per_second.median
+        allowed = None
+        if row.bound_share is not None and single.bound_share is not None:
+            allowed = measured * single.bound_share.median / row.bound_share.median
+        gains.append(BatchGain(row, measured, allowed))
+    return gains
 
 
 def _believable(share: Stat | None) -> Stat | None:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
-from trine.profiling.bench import Agreement, Row
+from trine.profiling.bench import Agreement, Row, batch_gains
 from trine.profiling.profile import Machine
 from trine.profiling.stats import Stat
 from trine.report import quantity as q
@@ -72,6 +72,11 @@ def notes(result: BenchResult) -> list[str]:
         f"{row.case.name}: share refused, {row.refused} (a model of bytes or a level is wrong)"
         for row in result.rows
         if row.refused
+    ]
+    lines += [
+        f"{gain.row.case.name}: {gain.measured:.2f} x the tokens a second of one session"
+        + (f", of {gain.allowed:.2f} x that the bounds allow" if gain.allowed else "")
+        for gain in batch_gains(result.rows)
     ]
     if result.status != "complete":
         lines.append(f"{result.status}: only the rows that were complete by then are shown")
@@ -170,6 +175,7 @@ def _cells(row: Row) -> dict[str, str]:
         "of roof": _share(row.bandwidth_share) + (f" {row.level}" if row.bandwidth_share else ""),
         "GOP/s": q.rate(row.ops_per_second / 1e9),
         "of int8": _share(row.int8_share),
+        "of bound": _share(row.bound_share),
         "certified": q.percent(row.certified),
     }
 
@@ -190,6 +196,7 @@ def _flat(row: Row) -> dict[str, str | int | float | None]:
         "bandwidth_share": None if row.bandwidth_share is None else row.bandwidth_share.median,
         "ops_per_second": row.ops_per_second,
         "int8_share": None if row.int8_share is None else row.int8_share.median,
+        "bound_share": None if row.bound_share is None else row.bound_share.median,
         "refused": row.refused,
         "certified": row.certified,
     }

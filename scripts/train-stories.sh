@@ -17,5 +17,5 @@ export OMP_NUM_THREADS=1 MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD
 if [ -f "$out/training/state.pt" ]; then
     exec nice -n 19 "$TRINE" train "$books" --out "$out" --resume
 fi
-exec nice -n 19 "$TRINE" train "$books" --out "$out" --twin --steps 4000 --lr 2e-3 \
+exec nice -n 19 "$TRINE" train "$books" --out "$out" --twin --steps 2000 --lr 2e-3 \
     --held-out '11-*' --held-out '902-*' --held-out '7128-*'

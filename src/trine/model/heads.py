@@ -21,7 +21,7 @@ from trine.ternary.tiles import Code
 HeadKind = Literal["float", "int8", "screened"]
 KINDS: tuple[HeadKind, ...] = ("float", "int8", "screened")
 
-# Rows that a screened head always rescores, which is what sampling chooses from (5 MB at 2B-4T size).
+# Rows that a screened head always rescores, which is what sampling chooses from: 5 MB of 2B-4T.
 # How often the best row is among those that it rescores is what benchmarks/heads.py measures.
 KEEP = 1024
 

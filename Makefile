@@ -16,6 +16,7 @@ NATIVE := $(wildcard native/*.cpp native/*.h native/isa/*.cpp native/isa/*.h)
 ENVIRONMENT := $(VENV)/.environment
 INSTALLED := $(VENV)/.installed
 HARDWARE := $(VENV)/.hardware
+PEERS := $(VENV)/.peers
 
 .PHONY: setup profile train hw test test-hw test-sanitize lint format clean
 
@@ -32,7 +33,7 @@ train: $(INSTALLED)
 hw: $(INSTALLED) $(HARDWARE)
 	$(BIN)/trine hw simulate
 
-test: $(INSTALLED) $(HARDWARE)
+test: $(INSTALLED) $(HARDWARE) $(PEERS)
 	$(BIN)/pytest -q -m "not hardware"
 
 test-hw: $(INSTALLED) $(HARDWARE)
@@ -76,4 +77,11 @@ $(INSTALLED): $(ENVIRONMENT) pyproject.toml constraints.txt CMakeLists.txt $(NAT
 $(HARDWARE): $(ENVIRONMENT) pyproject.toml constraints.txt
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["hw"], sep="\n")' > $(VENV)/hardware.txt
 	$(PIP) install -c constraints.txt -r $(VENV)/hardware.txt
+	touch $@
+
+# What others judge models and files by. llama.cpp is compiled, once and without its programs: five
+# minutes of two cores; pip keeps the result.
+$(PEERS): $(ENVIRONMENT) pyproject.toml constraints.txt
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["peers"], sep="\n")' > $(VENV)/peers.txt
+	CMAKE_ARGS="-DLLAVA_BUILD=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_SERVER=OFF" $(PIP) install -c constraints.txt -r $(VENV)/peers.txt
 	touch $@

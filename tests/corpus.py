@@ -18,7 +18,7 @@ import numpy as np
 
 from gguf_builder import Entry, gguf, q8_0
 from hf_directory import write_directory
-from trine.checkpoint import Checkpoint, TextSource
+from trine.checkpoint import Checkpoint, TernaryWeight, TextSource
 from trine.checkpoint.convert import TARGETS, convert
 from trine.checkpoint.gguf_config import tensor_map
 from trine.checkpoint.hf_writer import hf_document
@@ -72,6 +72,10 @@ class Corpus(SyntheticCheckpoint):
             weight *= heads.repeat(group, axis=1).reshape(-1)
         return np.where(np.abs(weight) < 2**-14, 0, weight).astype(ml_dtypes.bfloat16)
 
+    def rounded(self) -> Corpus:
+        """The same model as formats of float16 scales hold it."""
+        return _Rounded(self)
+
     def _channels(self, name: str) -> np.ndarray:
         config = self.config
         mlp = "mlp" in name
@@ -79,6 +83,16 @@ class Corpus(SyntheticCheckpoint):
         layer = int(name.split(".")[2]) if "layers" in name else 0
         random = np.random.default_rng([self._seed, layer, mlp])
         return np.float32(2) ** random.integers(-1, 2, count).astype(np.float32)
+
+
+class _Rounded(Corpus):
+    def __init__(self, source: Corpus) -> None:
+        super().__init__(seed=source._seed)
+        self.config = source.config
+
+    def ternary(self, name: str) -> TernaryWeight:
+        weight = super().ternary(name)
+        return TernaryWeight(weight.packed, np.float32(np.float16(weight.scale)))
 
 
 def gguf_metadata(source: Checkpoint, arch: str) -> dict[str, object]:
@@ -141,7 +155,7 @@ def _foreign(
     layout: GgufTernary, arch: str = "bitnet-25", embedding: str = "F16", **extra: object
 ) -> Callable[[Checkpoint, Path], Path]:
     def write(source: Checkpoint, out: Path) -> Path:
-        out = out.with_suffix(".gguf")
+        out = out.with_name(f"{out.name}.gguf")
         name = arch if source.config.sub_norms else "llama"
         metadata = gguf_metadata(source, name) | extra
         out.write_bytes(gguf(metadata, gguf_entries(source, layout, embedding)))
@@ -152,7 +166,7 @@ def _foreign(
 
 def _converted(target: str) -> Callable[[Checkpoint, Path], Path]:
     def write(source: Checkpoint, out: Path) -> Path:
-        out = out.with_suffix(".gguf") if target.startswith("gguf") else out
+        out = out.with_name(f"{out.name}.gguf") if target.startswith("gguf") else out
         convert(source, TextSource(), out, target)
         return out
 

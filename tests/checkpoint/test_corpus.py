@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from corpus import ROUNDED, VARIANTS, Corpus
+from hf_directory import write_directory
+from requirements import require_module
 from trine.checkpoint import Checkpoint, TextSource, open_checkpoint
 from trine.checkpoint.convert import TARGETS, convert
+from trine.checkpoint.hf_writer import hf_document
 from trine.checkpoint.tensors import EMBEDDING, is_ternary, tensor_names
 from trine.model import Engine
 from trine.profiling.native_check import check_engine
@@ -55,6 +58,43 @@ def test_the_native_engine_computes_what_the_file_says(
     checks = check_engine(loaded, engine, IDS, cache="float32")
     assert len(checks) > 40
     assert [check for check in checks if not check.passed] == []
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_computes_what_hugging_face_does(
+    tmp_path: Path, variant: str, kind: str
+) -> None:
+    """Teacher-forced, in float32; of a GGUF file against the same model as a directory."""
+    require_module("torch")
+    from trine.profiling.hf_layers import check_layers
+
+    source = SOURCES[kind]
+    file = VARIANTS[variant](source, tmp_path / variant)
+    loaded = open_checkpoint(str(file))
+    folder = file
+    if not file.is_dir():
+        model = source.rounded() if variant in ROUNDED else source
+        folder = write_directory(
+            model, tmp_path / "hf", variant="autobitlinear", document=hf_document(source)
+        )
+    checks = check_layers(folder, loaded, IDS, layers=2, threads=1, progress=lambda *_: None)
+    assert len(checks) == 2 * (2 * 7 + len(source.config.norms) + 1)
+    assert [check for check in checks if not check.passed] == []
+
+
+def test_another_models_layers_are_seen(tmp_path: Path) -> None:
+    """The check above can fail: the file holds weights of another seed."""
+    require_module("torch")
+    from trine.profiling.hf_layers import check_layers
+
+    folder = write_directory(
+        Corpus(seed=6), tmp_path / "hf", variant="autobitlinear", document=hf_document(Corpus())
+    )
+    loaded = open_checkpoint(str(VARIANTS["gguf-tq2_0-block-scales"](Corpus(), tmp_path / "m")))
+    checks = check_layers(folder, loaded, IDS, layers=1, threads=1, progress=lambda *_: None)
+    failed = {check.operator for check in checks if not check.passed}
+    assert {"q_proj", "down_proj", "input_layernorm"} <= failed
 
 
 @pytest.mark.parametrize("kind", SOURCES)

@@ -1,7 +1,6 @@
 """llama.cpp itself loads the TQ files that `trine convert` writes.
 
-llama-cpp-python compiles llama.cpp, for up to an hour on a small machine: no part of `make test`.
-`pip install llama-cpp-python`, then `pytest tests/cli/test_convert_llama_cpp.py`.
+`make test` compiles llama-cpp-python once (the `peers` extra).
 """
 
 from pathlib import Path
@@ -17,7 +16,6 @@ from trine.checkpoint.convert import convert
 from trine.checkpoint.hf_writer import write_hf
 from trine.model import Engine
 
-pytestmark = pytest.mark.hardware
 IDS = [1, 17, 250, 251, 42, 8, 9, 200]
 
 

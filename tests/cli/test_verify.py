@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from corpus import VARIANTS, Corpus
 from hf_directory import write_directory
 from requirements import require_module
-from trine.checkpoint import hf
+from trine.checkpoint import builtin, hf
 from trine.checkpoint.checkpoint import TernaryWeight
 from trine.checkpoint.hf import HFCheckpoint
 from trine.checkpoint.synthetic import PRESETS, SyntheticCheckpoint
@@ -43,6 +44,28 @@ def test_right_weights_pass(folder: Path, capsys: Any) -> None:
     assert len(document["checks"]) == 2 and document["notes"] == []
     assert document["end_to_end"]["hf_tokens"] == document["end_to_end"]["native_tokens"]
     assert document["anchors"] == {}
+
+
+@pytest.mark.parametrize("llama", [False, True])
+def test_a_gguf_file_is_held_against_hugging_face_too(
+    tmp_path: Path, capsys: Any, llama: bool
+) -> None:
+    file = VARIANTS["gguf-iq2_bn_r4"](Corpus(llama=llama), tmp_path / "m")
+    code, document, failed = verify(file, capsys)
+    assert (code, failed) == (0, set())
+    assert len(document["checks"]) == 2
+    assert "what the reader may have wrong does not show" in document["notes"][0]
+
+
+def test_a_model_that_ships_is_a_directory_of_hugging_faces(
+    folder: Path, tmp_path: Path, capsys: Any, monkeypatch: Any
+) -> None:
+    """As one of the hub is, once it was fetched."""
+    monkeypatch.setattr(builtin.open_builtin, "__defaults__", (folder.parent,))
+    monkeypatch.setattr(builtin.builtin_names, "__defaults__", (folder.parent,))
+    code = run(["verify", "builtin:m", "--tokens", "5", "-t", "1", "--json"])
+    document = json.loads(capsys.readouterr().out)
+    assert (code, document["notes"], len(document["checks"])) == (0, [], 2)
 
 
 def test_a_scale_that_is_not_inverted(folder: Path, capsys: Any, monkeypatch: Any) -> None:

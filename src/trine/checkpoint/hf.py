@@ -61,6 +61,11 @@ class HFCheckpoint(Checkpoint):
         """True for float checkpoints, False for packed ones."""
         return self.native_mode == "online"
 
+    @property
+    def directory(self) -> Path:
+        """Where the files lie; those of the hub after `fetch`."""
+        return self._directory
+
     def fetch(self) -> None:
         """Open the weights; CheckpointError for a tensor that is missing, unknown or misshapen."""
         self._files()

@@ -6,12 +6,12 @@ import dataclasses
 import importlib.util
 import json as json_module
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trine.checkpoint import Checkpoint, open_checkpoint
+from trine.checkpoint.hf import HFCheckpoint
 from trine.cli.hub import fetch
 from trine.cli.progress import Bar
 from trine.cli.threads import thread_count
@@ -73,19 +73,22 @@ def command(
             progress=lambda done, total: bar("engine's layers", done, total),
         )
         if importlib.util.find_spec("torch") and importlib.util.find_spec("transformers"):
-            if Path(model).expanduser().is_dir():
-                from trine.profiling.hf_layers import check_layers
+            from trine.profiling.hf_layers import check_layers
 
-                found["Hugging Face float32 layers and native BitLinears"] = check_layers(
-                    Path(model).expanduser(),
-                    checkpoint,
-                    ids,
-                    layers=count,
-                    threads=workers,
-                    progress=lambda done, total: bar("Hugging Face's layers", done, total),
+            folder = checkpoint.directory if isinstance(checkpoint, HFCheckpoint) else None
+            found["Hugging Face float32 layers and native BitLinears"] = check_layers(
+                folder,
+                checkpoint,
+                ids,
+                layers=count,
+                threads=workers,
+                progress=lambda done, total: bar("Hugging Face's layers", done, total),
+            )
+            if folder is None:
+                notes.append(
+                    "Hugging Face's layers got their weights from trine's reader, since the model "
+                    "is no directory of its: what the reader may have wrong does not show"
                 )
-            else:
-                notes.append("Hugging Face's layers were not run: the model is no directory of its")
             agreement, note = _agreement(checkpoint, engine, ids, count)
             notes += [note] if note else []
         else:

@@ -4,18 +4,22 @@ In: a model directory as transformers would load it, and the `Checkpoint` that t
 Out: one `NumericCheck` an operator and layer, and one of the native BitLinear on the same input.
 
 The weights reach Hugging Face's modules from the files by name, past trine's readers: a scale that
-is inverted, rows that are scrambled or another activation on either side shows. Every operator
-gets the input that Hugging Face computed (teacher-forced). One layer is in memory at a time.
+is inverted, rows that are scrambled or another activation on either side shows. A model that is no
+directory, as a GGUF file, has no other way than the reader: then only the arithmetic is judged.
+Every operator gets the input that Hugging Face computed (teacher-forced). One layer is in memory at
+a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import transformers
+from numpy.typing import NDArray
 from safetensors import safe_open
 from transformers.integrations import bitnet
 
@@ -23,7 +27,8 @@ import torch
 from torch import nn
 from trine.checkpoint import Checkpoint
 from trine.checkpoint.config import LINEARS
-from trine.checkpoint.tensors import EMBEDDING, layer_tensor
+from trine.checkpoint.hf_writer import hf_document
+from trine.checkpoint.tensors import EMBEDDING, is_ternary, layer_tensor, tensor_names
 from trine.errors import CheckpointError
 from trine.profiling import numeric_check
 from trine.profiling.numeric_check import FLOAT32, Call, Ternary
@@ -32,13 +37,15 @@ from trine.profiling.torch_check import _quantised
 from trine.ternary import unpack_hf
 from trine.torch.linear import NativeBitLinear
 
+# How a reader's ternary weights are, whatever file they came from.
+_OFFLINE = {"quant_method": "bitnet", "linear_class": "autobitlinear"}
 # The prefix of an operator's name that was computed by the native kernels.
 NATIVE = "native "
 
 
 @torch.no_grad()
 def check_layers(
-    directory: Path,
+    directory: Path | None,
     checkpoint: Checkpoint,
     ids: Sequence[int],
     *,
@@ -48,10 +55,17 @@ def check_layers(
 ) -> list[NumericCheck]:
     """Checks of BitLinears, norms and activation of the first `layers` layers at `ids`.
 
+    directory: where the weights lie as Hugging Face wants them; None takes them from `checkpoint`.
     Raises CheckpointError for tensors that do not fit Hugging Face's modules.
     """
-    tensors = _tensors(directory)
-    base = _one_layer(directory)
+    if directory is None:
+        tensors = dict.fromkeys(_Reader.names(checkpoint), _Reader(checkpoint))
+        config = transformers.AutoConfig.for_model(**hf_document(checkpoint))
+        config.quantization_config = _OFFLINE if not checkpoint.has_master else None
+    else:
+        tensors = _tensors(directory)
+        config = transformers.AutoConfig.from_pretrained(directory)
+    base = _one_layer(config)
     rows = tensors[EMBEDDING].get_slice(EMBEDDING)
     states = torch.cat([rows[i : i + 1] for i in ids])[None].float()
     checks: list[NumericCheck] = []
@@ -80,9 +94,42 @@ def _tensors(directory: Path) -> dict[str, Any]:
     return found
 
 
-def _one_layer(directory: Path) -> Any:
-    """The decoder with one layer, as the directory's own config declares it; weights missing."""
-    config = transformers.AutoConfig.from_pretrained(directory)
+class _Reader:
+    """The tensors of a checkpoint as `safe_open` would give them, ternary ones packed."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._checkpoint = checkpoint
+
+    @staticmethod
+    def names(checkpoint: Checkpoint) -> Iterator[str]:
+        for name in tensor_names(checkpoint.config):
+            yield name
+            if is_ternary(name) and not checkpoint.has_master:
+                yield f"{name}_scale"
+
+    def get_slice(self, name: str) -> torch.Tensor:
+        return _tensor(self._checkpoint.dense(name))
+
+    def get_tensor(self, name: str) -> torch.Tensor:
+        weight = name.removesuffix("_scale")
+        if not is_ternary(weight):
+            return _tensor(self._checkpoint.dense(name))
+        if self._checkpoint.has_master:
+            return _tensor(self._checkpoint.master(name))
+        ternary = self._checkpoint.ternary(weight)
+        if weight != name:
+            return torch.tensor([float(ternary.scale)])
+        return torch.from_numpy(ternary.packed)
+
+
+def _tensor(array: NDArray[Any]) -> torch.Tensor:
+    if array.dtype == ml_dtypes.bfloat16:
+        return torch.from_numpy(array.view(np.uint16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+def _one_layer(config: Any) -> Any:
+    """The decoder with one layer, as its config declares it; weights missing."""
     declared = getattr(config, "quantization_config", None) or {
         "linear_class": "autobitlinear",
         "quantization_mode": "online",

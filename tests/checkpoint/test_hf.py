@@ -259,6 +259,19 @@ def test_impossible_scale_is_refused(tmp_path: Path, scale: float, variant: str)
         open_checkpoint(str(folder)).ternary(UP)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_masters_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -> None:
+    """Found by fuzzing: their absmean is none, and their codes were anything."""
+    folder = write_directory(SOURCE, tmp_path / "m", variant="master")
+    master = SOURCE.master(UP).astype(np.float32)
+    master[3, 5] = value
+    _edit(folder, **{UP: master})
+    with pytest.raises(CheckpointError, match=f"{UP} holds values that are no numbers") as caught:
+        open_checkpoint(str(folder)).ternary(UP)
+    assert str(folder / "model.safetensors") in str(caught.value)
+
+
 def test_names_that_are_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ModelNotFound, match="no model"):
         open_checkpoint("nonsense")

@@ -66,6 +66,39 @@ def test_a_damaged_tensor_is_named_beside_the_good_ones(
     assert "its weights tell" in found["facts"]["I2_S blocks"]
 
 
+@pytest.mark.parametrize(
+    ("suffix", "value", "message"),
+    [("_scale", b"\x00\x00\xc0\x7f", "is nan"), ("", b"\xff", "codes are the illegal 0b11")],
+)
+def test_a_damaged_tensor_of_a_directory_is_named_beside_the_good_ones(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    suffix: str,
+    value: bytes,
+    message: str,
+) -> None:
+    name = "model.layers.1.mlp.up_proj.weight"
+    folder = VARIANTS["hf-bitlinear"](SOURCE, tmp_path / "m")
+    damage(folder / "model.safetensors", name + suffix, value)
+    found = inspect(capsys, folder, code=1)
+    bad = {tensor["name"]: tensor["problem"] for tensor in found["tensors"] if tensor["problem"]}
+    assert list(bad) == [name] and message in bad[name]
+    assert len(found["tensors"]) == 24
+    # And when it is run, the one line names file and tensor.
+    assert run(["generate", str(folder), "--tokens", "1", "--max-tokens", "1"]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert str(folder) in error and name in error
+
+
+def damage(file: Path, tensor: str, value: bytes) -> None:
+    """Overwrite the first bytes of a tensor of a safetensors file."""
+    content = bytearray(file.read_bytes())
+    length = int.from_bytes(content[:8], "little")
+    place = json.loads(content[8 : 8 + length])[tensor]["data_offsets"][0] + 8 + length
+    content[place : place + len(value)] = value
+    file.write_bytes(content)
+
+
 def test_the_table_names_every_tensor_whole(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

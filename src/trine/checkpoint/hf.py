@@ -93,11 +93,18 @@ class HFCheckpoint(Checkpoint):
         """The packed bytes as stored and the scale that multiplies, or the master's absmean."""
         tensor = self._tensor(name)
         if self.has_master:
-            codes, scale = absmean_ternary(tensor.astype(np.float32))
+            with np.errstate(invalid="ignore", over="ignore"):
+                codes, scale = absmean_ternary(tensor.astype(np.float32))
+            if not np.isfinite(scale):
+                file = self._files()[name].path
+                raise CheckpointError(f"{file}: {name} holds values that are no numbers")
             return TernaryWeight(pack_hf(codes), scale)
         stored = np.float32(self._tensor(_scale_of(name)).reshape(()))
         if not _LEAST <= stored <= _LARGEST:
-            raise CheckpointError(f"{self._directory}: the scale of {name} is {stored}")
+            file = self._files()[_scale_of(name)].path
+            raise CheckpointError(
+                f"{file}: the scale of {name} is {stored}; a scale is a number above 0"
+            )
         divides = self.native_mode == "packed"
         return TernaryWeight(tensor, np.float32(1) / stored if divides else stored)
 
@@ -149,19 +156,19 @@ class HFCheckpoint(Checkpoint):
         if name not in files:
             raise CheckpointError(f"{self._directory}: the tensor {name} is missing")
         tensor, shape = files[name].tensor(name), tensor_shape(self.config, name)
+        file = files[name].path
         packed = is_ternary(name) and not self.has_master
         if (tensor.dtype == np.uint8) != packed:
             kind = "packed uint8" if packed else "floats"
             raise CheckpointError(
-                f"{self._directory}: {name} is {tensor.dtype}, and the config's "
+                f"{file}: {name} is {tensor.dtype}, and the config's "
                 f"quantization_config says {kind}; correct the one that is wrong"
             )
         if packed:
             shape = (shape[0] // CODES_PER_BYTE, *shape[1:])
         if tensor.shape != shape:
             raise CheckpointError(
-                f"{self._directory}: {name} has shape {list(tensor.shape)}, the config says "
-                f"{list(shape)}"
+                f"{file}: {name} has shape {list(tensor.shape)}, the config says {list(shape)}"
             )
         if not packed:
             return set()
@@ -171,7 +178,8 @@ class HFCheckpoint(Checkpoint):
         stored = files[scale].tensor(scale)
         if stored.size != 1 or stored.dtype == np.uint8:
             raise CheckpointError(
-                f"{self._directory}: the scale of {name} is {stored.dtype} of shape {stored.shape}"
+                f"{files[scale].path}: the scale of {name} is {stored.dtype} of shape "
+                f"{stored.shape}"
             )
         return {scale}
 

@@ -20,6 +20,7 @@ from trine.checkpoint.open import open_checkpoint
 from trine.checkpoint.safetensors import SafetensorsFile
 from trine.checkpoint.tensors import is_ternary, tensor_names, tensor_shape
 from trine.errors import CheckpointError
+from trine.ternary.hf import CODES_PER_BYTE
 
 GGUF, SAFETENSORS = ".gguf", ".safetensors"
 # Longer values of a file's metadata are counted and not shown.
@@ -161,7 +162,8 @@ def _stored(checkpoint: Checkpoint, name: str) -> tuple[str, int | None]:
     elif checkpoint.has_master:
         tensor = checkpoint.master(name)
     else:
-        return "packed uint8", checkpoint.ternary(name).packed.nbytes
+        rows, columns = tensor_shape(checkpoint.config, name)
+        return "packed uint8", rows * columns // CODES_PER_BYTE
     return tensor.dtype.name, tensor.nbytes
 
 

@@ -205,7 +205,10 @@ def _pack_layer(
         ternary = checkpoint.ternary(name)
         packed = np.ascontiguousarray(ternary.packed)
         if not weights.set_linear(layer, linear, packed, float(ternary.scale), pool):
-            raise CheckpointError(f"{name}: packed ternary weights contain the illegal code 0b11")
+            raise CheckpointError(
+                f"{checkpoint.provenance.id}: {name}: packed ternary weights contain the illegal "
+                f"code 0b11"
+            )
     for norm in checkpoint.config.norms:
         weight = checkpoint.dense(layer_tensor(layer, norm)).astype(np.float32)
         weights.set_norm(layer, norm, weight)

@@ -124,7 +124,8 @@ module tdpu_sequencer
   logic doorbell_ok;
 
   assign waiting = doorbell_tail_i - head_q;
-  assign doorbell_ok = waiting <= (16'd1 << ring_log2_i);
+  // No more than the ring holds, and nothing of what was handed over is taken back.
+  assign doorbell_ok = waiting <= (16'd1 << ring_log2_i) && waiting >= tail_q - head_q;
   assign ring_error_o = doorbell_i && !doorbell_ok;
   assign head_o = head_q;
   assign tail_o = tail_q;
@@ -205,7 +206,7 @@ module tdpu_sequencer
 
   tdpu_calc #(.LANES(Lanes), .ENGINES(ENGINES)) u_calc (
     .clk_i,
-    .rst_ni,
+    .rst_ni (rst_ni && !halt_i),
     .start_i(state_q == StCheck && !calc_started_q),
     .k_i    (desc.k[KW-1:0]),
     .rows_i (desc.rows[RowsW-1:0]),

@@ -1,4 +1,4 @@
-"""Unbounded proofs of the stream modules, and the bugs that each of them must find."""
+"""Unbounded proofs of the stream and AXI modules, and the bugs that each of them must find."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from requirements import require_package
-from trine.hw.proof import cover, prove
+from trine.hw.proof import cover, induct, prove, reach, refute
 from trine.hw.sources import files, rtl_folder
 
 require_package("pyosys")
+require_package("pysat")
 
 FIFOS = ("tdpu_ram.sv", "tdpu_fifo.sv", "tdpu_queue.sv")
 RTL = rtl_folder()
@@ -93,3 +94,205 @@ def test_a_seeded_bug_is_found(name: str, tmp_path: Path) -> None:
     changed = tmp_path / file
     changed.write_text(text.replace(correct, wrong))
     assert not prove(top, sources(top, {file: changed}), parameters).proved
+
+
+# ---- Proofs by induction: the property module states the invariants that close it ----
+
+MODULES = {
+    "fv_axi_read": (*FIFOS, "tdpu_watchdog.sv", "tdpu_axi_read.sv"),
+    "fv_sequencer": ("tdpu_calc.sv", "tdpu_sequencer.sv"),
+    "fv_watchdog": ("tdpu_watchdog.sv",),
+    "fv_axi_write": (*FIFOS, "tdpu_watchdog.sv", "tdpu_axi_write.sv"),
+}
+
+# Bursts of 4 beats, 4 outstanding, 16 words of FIFO, 4 bits of K and of rows, where the unit has
+# 16, 8, 128 or more, 16 and 18: what `make test` decides in seconds.
+SMALL = (
+    ("BurstBeats = 16;", "BurstBeats = 4;"),
+    ("Outstanding = 8;", "Outstanding = 4;"),
+    ("FIFO_DEPTH < 128", "FIFO_DEPTH < 16"),
+    ("RowsW = 18;", "RowsW = 4;"),
+    ("KW = 16;", "KW = 4;"),
+)
+
+# Property module, its parameters, and whether its constants are the small ones.
+Case = tuple[str, dict[str, int], bool]
+SMALL_READ: Case = ("fv_axi_read", {"BEAT_W": 128, "FIFO_DEPTH": 16}, True)
+SMALL_WRITE: Case = ("fv_axi_write", {"BEAT_W": 64}, True)
+SMALL_SEQUENCER: Case = ("fv_sequencer", {"BEAT_W": 128, "K_MAX": 15}, True)
+WATCHDOG: Case = ("fv_watchdog", {}, False)
+INDUCTIONS: list[Case] = [SMALL_READ, SMALL_WRITE, SMALL_SEQUENCER, WATCHDOG]
+SLOW_INDUCTIONS = [
+    ("fv_axi_read", {"BEAT_W": 32, "FIFO_DEPTH": 128}, False),
+    ("fv_sequencer", {"BEAT_W": 128}, False),
+    ("fv_sequencer", {"BEAT_W": 64, "ENGINES": 4, "BATCH": 4}, False),
+    ("fv_axi_write", {"BEAT_W": 32}, True),
+    ("fv_axi_write", {"BEAT_W": 128}, True),
+]
+# Clocks from reset that reach every cover and every seeded bug.
+CLOCKS = {"fv_axi_read": 32, "fv_axi_write": 40, "fv_sequencer": 48, "fv_watchdog": 8}
+
+
+def written(folder: Path, case: Case, bug: tuple[str, str, str] | None = None) -> list[Path]:
+    """The files of a case, as copies: with small constants, with a bug."""
+    top, _, small = case
+    paths = []
+    for name in ("tdpu_pkg.sv", *MODULES[top], f"formal/{top}.sv"):
+        text = (RTL / name).read_text()
+        for real, little in SMALL if small else ():
+            text = text.replace(real, little)
+        if bug is not None and bug[0] == name:
+            assert text.count(bug[1]) == 1, f"{name} no longer holds what the bug replaces"
+            text = text.replace(bug[1], bug[2])
+        paths.append(folder / Path(name).name)
+        paths[-1].write_text(text)
+    return paths
+
+
+def name_of(case: Case) -> str:
+    """As pytest shows it."""
+    return "-".join([case[0], *(f"{key}{value}" for key, value in case[1].items())])
+
+
+@pytest.mark.parametrize("case", INDUCTIONS, ids=name_of)
+def test_the_invariants_are_inductive(case: Case, tmp_path: Path) -> None:
+    assert induct(case[0], written(tmp_path, case), case[1]) is None
+
+
+@pytest.mark.hardware
+@pytest.mark.parametrize("case", SLOW_INDUCTIONS, ids=name_of)
+def test_the_invariants_are_inductive_at_full_size(case: Case, tmp_path: Path) -> None:
+    assert induct(case[0], written(tmp_path, case), case[1]) is None
+
+
+@pytest.mark.parametrize("case", INDUCTIONS, ids=name_of)
+def test_every_cover_of_an_induction_is_reached(case: Case, tmp_path: Path) -> None:
+    top, parameters, _ = case
+    found = reach(top, written(tmp_path, case), {**parameters, "COVER": 1}, CLOCKS[top])
+    text = (RTL / "formal" / f"{top}.sv").read_text()
+    assert len(found) == text[text.index("gen_cover") :].count("assert (") > 0
+    assert None not in found
+
+
+# As BUGS; without the invariants, so it is a property that falls.
+BUGS_OF_INDUCTIONS: dict[str, tuple[Case, tuple[str, str, str]]] = {
+    "read asks for weights without room": (
+        SMALL_READ,
+        ("tdpu_axi_read.sv", "credit_q > CreditW'(cmd_len) ||", "credit_q != '0 ||"),
+    ),
+    "read changes an address that waits": (
+        SMALL_READ,
+        ("tdpu_axi_read.sv", "(!ar_valid_q || m_axi_arready_i) && queue_ready", "queue_ready"),
+    ),
+    "read ends every burst at its full length": (
+        SMALL_READ,
+        ("tdpu_axi_read.sv", "beat_q == asked.len;", "beat_q == LenW'(BurstBeats - 1);"),
+    ),
+    "read asks for a beat too many": (
+        SMALL_READ,
+        ("tdpu_axi_read.sv", "LenW'(beats_q - 1'b1)", "LenW'(beats_q)"),
+    ),
+    "read delivers while halted": (
+        SMALL_READ,
+        (
+            *("tdpu_axi_read.sv", "asked.dest == DestActivations && !halt_i;"),
+            "asked.dest == DestActivations;",
+        ),
+    ),
+    "read steps by a beat": (
+        SMALL_READ,
+        ("tdpu_axi_read.sv", "addr_t'(BurstBeats * BeatBytes)", "addr_t'(BeatBytes)"),
+    ),
+    "read never gets room back": (
+        SMALL_READ,
+        ("tdpu_axi_read.sv", "credit_q + CreditW'(pop)", "credit_q"),
+    ),
+    "write samples the status before the last response": (
+        SMALL_WRITE,
+        ("tdpu_axi_write.sv", "StDrain && pending_q == '0 && !halt_i;", "StDrain && !halt_i;"),
+    ),
+    "write is done before the status is": (
+        SMALL_WRITE,
+        ("tdpu_axi_write.sv", "StClose && pending_q == '0 && !halt_i;", "StClose && !halt_i;"),
+    ),
+    "write marks the first beat as the last": (
+        SMALL_WRITE,
+        ("tdpu_axi_write.sv", "wlast_o = left_q == '0;", "wlast_o = left_q == len_q;"),
+    ),
+    "write drops a beat that waits": (
+        SMALL_WRITE,
+        ("tdpu_axi_write.sv", "StBurst && w_valid_q && m_axi_wready_i;", "StBurst && w_valid_q;"),
+    ),
+    "write strobes a word that is none": (
+        SMALL_WRITE,
+        ("tdpu_axi_write.sv", "{WordsW'(i) < beat_head.words}", "{WordsW'(i) <= beat_head.words}"),
+    ),
+    "write forgets an address that waits": (
+        SMALL_WRITE,
+        ("tdpu_axi_write.sv", "(!aw_valid_q || m_axi_awready_i) && (!w", "(!w"),
+    ),
+    "write steps by a beat": (
+        SMALL_WRITE,
+        ("tdpu_axi_write.sv", "addr_t'(BurstBeats * BeatBytes)", "addr_t'(BeatBytes)"),
+    ),
+    "write has a burst too many outstanding": (
+        SMALL_WRITE,
+        ("tdpu_axi_write.sv", "pending_q < 4'(Outstanding)", "pending_q <= 4'(Outstanding)"),
+    ),
+    "write begins a burst while halted": (
+        SMALL_WRITE,
+        ("tdpu_axi_write.sv", "< 4'(Outstanding)\n      && !halt_i;", "< 4'(Outstanding);"),
+    ),
+    "sequencer keeps computing the counts of a job that was dropped": (
+        SMALL_SEQUENCER,
+        ("tdpu_sequencer.sv", ".rst_ni (rst_ni && !halt_i),", ".rst_ni,"),
+    ),
+    "sequencer lets the tail go back": (
+        SMALL_SEQUENCER,
+        ("tdpu_sequencer.sv", " && waiting >= tail_q - head_q;", ";"),
+    ),
+    "sequencer has three in flight": (
+        SMALL_SEQUENCER,
+        ("tdpu_sequencer.sv", "flight_q < 2'd2", "flight_q <= 2'd2"),
+    ),
+    "sequencer enters a refused descriptor twice": (
+        SMALL_SEQUENCER,
+        ("tdpu_sequencer.sv", "status == StatusOk ? StIssue : StIdle", "StIssue"),
+    ),
+    "sequencer forgets an error of an earlier beat": (
+        SMALL_SEQUENCER,
+        ("tdpu_sequencer.sv", "desc_error_i || (error_q && index_q != '0)", "desc_error_i"),
+    ),
+    "sequencer reuses activations that came with an error": (
+        SMALL_SEQUENCER,
+        ("tdpu_sequencer.sv", "(acts_error_i && !(accepted && desc.load))", "1'b0"),
+    ),
+    "sequencer sends a command too few": (
+        SMALL_SEQUENCER,
+        ("tdpu_sequencer.sv", "vector_q == desc.vectors[4:0] - 1'b1", "vector_q == BATCH - 1"),
+    ),
+    "sequencer keeps the ring at a halt": (
+        SMALL_SEQUENCER,
+        ("tdpu_sequencer.sv", "head_q  <= tail_q;", "head_q  <= head_q;"),
+    ),
+    "watchdog counts while there is progress": (
+        WATCHDOG,
+        ("tdpu_watchdog.sv", "!rst_ni || !waiting_i || progress_i", "!rst_ni || !waiting_i"),
+    ),
+    "watchdog tells again": (
+        WATCHDOG,
+        ("tdpu_watchdog.sv", "ticks_q == limit_i - 1'b1", "ticks_q >= limit_i - 1'b1"),
+    ),
+    "watchdog is a tick late": (
+        WATCHDOG,
+        ("tdpu_watchdog.sv", "ticks_q == limit_i - 1'b1", "ticks_q == limit_i"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BUGS_OF_INDUCTIONS)
+def test_a_seeded_bug_breaks_a_property(name: str, tmp_path: Path) -> None:
+    case, bug = BUGS_OF_INDUCTIONS[name]
+    top, parameters, _ = case
+    found = refute(top, written(tmp_path, case, bug), {**parameters, "HELP": 0}, CLOCKS[top])
+    assert found is not None

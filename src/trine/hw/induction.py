@@ -8,7 +8,8 @@ Runs as a program (a native solver shares no process with torch), on a binary AI
 states or outputs must stay 0 under its constraints:
 
     python -m trine.hw.induction induct circuit.aig DEPTH
-    python -m trine.hw.induction reach circuit.aig CLOCKS
+    python -m trine.hw.induction reach circuit.aig CLOCKS     each output by itself
+    python -m trine.hw.induction refute circuit.aig CLOCKS    any output
 """
 
 from __future__ import annotations
@@ -173,11 +174,27 @@ def reach(circuit: Circuit, clocks: int) -> dict[int, int]:
     return found
 
 
+def refute(circuit: Circuit, clocks: int) -> tuple[int, int] | None:
+    """An output that can be 1 within `clocks` after reset, and when."""
+    unrolling = Unrolling(circuit, reset=True)
+    few = 8
+    for start in range(0, clocks, few):
+        literals = [literal for _ in range(few) for literal in unrolling.step()]
+        place = unrolling.any_of(literals)
+        if place is not None:
+            return place % len(circuit.bad), start + place // len(circuit.bad)
+    return None
+
+
 def _main(verb: str, file: str, number: str) -> None:
     circuit = Circuit.read(Path(file))
     if verb == "induct":
         fault = induct(circuit, int(number))
         print("holds" if fault is None else f"fails {fault[0]} {fault[1]}")
+        return
+    if verb == "refute":
+        found = refute(circuit, int(number))
+        print("holds" if found is None else f"fails {found[0]} {found[1]}")
         return
     print(f"outputs {len(circuit.bad)}")
     for index, clock in reach(circuit, int(number)).items():

@@ -131,6 +131,19 @@ def reach(
         return clock_of
 
 
+def refute(
+    top: str, sources: list[Path], parameters: Mapping[str, int], clocks: int
+) -> tuple[str, int] | None:
+    """Where an assert of `top` is that can fail within `clocks` after reset, and when; or None."""
+    with tempfile.TemporaryDirectory() as folder:
+        circuit = _circuit(top, sources, parameters, Path(folder))
+        told = _search("refute", circuit, clocks)
+        if told == "holds":
+            return None
+        _, index, clock = told.split()
+        return (Path(folder) / "asserts").read_text().split()[int(index)], int(clock)
+
+
 def _search(verb: str, circuit: Path, number: int) -> str:
     if importlib.util.find_spec("pysat") is None:
         raise MissingExtra("hw", "a proof by induction")

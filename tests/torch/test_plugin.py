@@ -13,10 +13,18 @@ from requirements import require_module
 
 torch = require_module("torch")
 
-from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig  # noqa: E402
+from transformers import (  # noqa: E402
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    pipeline,
+)
 
+import corpus  # noqa: E402
 import trine.torch  # noqa: E402
 from hf_directory import write_directory  # noqa: E402
+from text_models import write_text_model  # noqa: E402
 from trine.checkpoint.synthetic import SyntheticCheckpoint  # noqa: E402
 from trine.checkpoint.tensors import layer_tensor  # noqa: E402
 from trine.errors import CheckpointError, UsageError  # noqa: E402
@@ -186,3 +194,28 @@ def test_a_mapped_directory_is_untouched_by_letting_its_pages_go(folder: Path) -
     before = (folder / "model.safetensors").read_bytes()
     load(folder)
     assert (folder / "model.safetensors").read_bytes() == before
+
+
+def test_a_pipeline_writes_what_generate_does(tmp_path: Path) -> None:
+    """transformers' own text-generation pipeline, on an accelerated model as it is."""
+    folder = write_text_model(tmp_path / "m")
+    model, tokenizer = load(folder, lm_head="int8"), AutoTokenizer.from_pretrained(folder)
+    writer = pipeline("text-generation", model=model, tokenizer=tokenizer)
+    options = {"max_new_tokens": 6, "min_new_tokens": 6, "do_sample": False}
+    (found,) = writer("Once upon a time", return_full_text=False, **options)
+    ids = tokenizer("Once upon a time", return_tensors="pt")
+    expected = model.generate(**ids, **options)[0, ids.input_ids.shape[1] :]
+    assert found["generated_text"] == tokenizer.decode(expected, skip_special_tokens=True)
+
+
+def test_a_llama_style_model_is_loaded_and_accelerated(tmp_path: Path) -> None:
+    """Llama3-8B-1.58 and Falcon3-1.58bit: `LlamaForCausalLM` with BitLinears that divide."""
+    source = corpus.Corpus(llama=True)
+    folder = corpus.VARIANTS["hf-bitlinear"](source, tmp_path / "m")
+    plain = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    before = logits(plain, IDS % 512)
+    model = load(folder)
+    assert type(model).__name__ == "LlamaForCausalLM"
+    assert sum(isinstance(m, NativeBitLinear) for m in model.modules()) == 14
+    assert distance(logits(model, IDS % 512), before) < 1e-2
+    assert torch.equal(logits(trine.torch.accelerate(plain), IDS % 512), logits(model, IDS % 512))

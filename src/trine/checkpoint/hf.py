@@ -93,7 +93,7 @@ class HFCheckpoint(Checkpoint):
         """The packed bytes as stored and the scale that multiplies, or the master's absmean."""
         tensor = self._tensor(name)
         if self.has_master:
-            with np.errstate(invalid="ignore", over="ignore"):
+            with np.errstate(all="ignore"):
                 codes, scale = absmean_ternary(tensor.astype(np.float32))
             if not np.isfinite(scale):
                 file = self._files()[name].path

@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 
 from hw.units import HEADLINE, OTHER, STALLS, check, random_case, start
-from trine.hw.driver import Driver
+from trine.hw.driver import PAGE, Driver
 from trine.hw.registers import Control, Interrupt, Register, State
 from trine.hw.simulation import MemoryModel, Simulation, Timing
 from trine.hw.sources import Unit
 from trine.ternary.tdpu import pack_tdpu
 
 IDEAL = MemoryModel(size=8 << 20, timing=Timing.IDEAL)
+
+# Clocks from the end of a register write to the last one in which a burst is begun.
+LAST_BURST = 1
 
 
 def queue(driver: Driver, unit: Unit, jobs: int) -> None:
@@ -82,15 +85,58 @@ def test_abort_and_reset_at_any_clock_leave_a_working_unit(
         assert simulation.faults == 0
 
 
+def asked(simulation: Simulation) -> list[int]:
+    return [simulation.asked(port) for port in range(HEADLINE.engines)]
+
+
 def test_no_burst_is_begun_after_an_abort() -> None:
-    # From the response to the write on, a port only takes what it asked for before.
-    for after in range(0, 120, 3):
-        simulation, driver = start(HEADLINE, replace(IDEAL, latency=200, size=1 << 20))
+    # One clock after the response to the write no port begins a burst, and until then all do.
+    model = replace(IDEAL, latency=20, size=1 << 20)
+    simulation, driver = start(HEADLINE, model)
+    simulation.write(Register.IRQ_MASK, 0)
+    queue(driver, HEADLINE, 3)
+    begin = simulation.clock
+    undisturbed = []
+    for _ in range(260):
+        undisturbed.append(asked(simulation))
+        simulation.wait(1)
+    for after in range(40, 200, 2):
+        simulation, driver = start(HEADLINE, model)
+        simulation.write(Register.IRQ_MASK, 0)
         queue(driver, HEADLINE, 3)
         simulation.wait(after)
         simulation.write(Register.CONTROL, Control.ENABLE | Control.ABORT)
-        asked = [simulation.asked(port) for port in range(HEADLINE.engines)]
+        stopped = simulation.clock - begin
         while simulation.read(Register.STATUS) & State.DRAINING:
             pass
-        assert [simulation.asked(port) for port in range(HEADLINE.engines)] == asked
-        assert [simulation.moved(port) for port in range(HEADLINE.engines)] == asked
+        assert asked(simulation) == undisturbed[stopped + LAST_BURST]
+        assert [simulation.moved(port) for port in range(HEADLINE.engines)] == asked(simulation)
+
+
+def test_a_second_abort_waits_with_the_first() -> None:
+    simulation, driver = start(HEADLINE, replace(IDEAL, latency=300, size=1 << 20))
+    queue(driver, HEADLINE, 3)
+    simulation.wait(50)
+    for _ in range(2):
+        simulation.write(Register.CONTROL, Control.ENABLE | Control.ABORT)
+        assert simulation.read(Register.STATUS) & State.DRAINING
+    driver.abort()
+    simulation.write(Register.IRQ_STATUS, Interrupt.DONE | Interrupt.ERROR)
+    check(driver, *random_case(7, 90, HEADLINE.batch, seed=4))
+
+
+def test_a_job_of_the_most_rows_is_aborted_like_any_other() -> None:
+    # All bits of the counts are used; the memory ends long before the weights do.
+    simulation, driver = start(HEADLINE, replace(IDEAL, size=1 << 20))
+    simulation.write(Register.IRQ_MASK, 0)
+    simulation.write(Register.CONTROL, 0)
+    queue(driver, HEADLINE, 1)
+    words = simulation.memory[PAGE : PAGE + 64].view(np.uint32)
+    words[2], words[3] = HEADLINE.k_max, (1 << 18) - 1
+    simulation.write(Register.CONTROL, Control.ENABLE)
+    simulation.wait(3000)
+    driver.abort()
+    simulation.write(Register.IRQ_STATUS, Interrupt.DONE | Interrupt.ERROR)
+    simulation.write(Register.IRQ_MASK, Interrupt.DONE | Interrupt.ERROR)
+    check(driver, *random_case(7, 90, HEADLINE.batch, seed=4))
+    assert simulation.faults == 0

@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from hw.units import HEADLINE, STALLS, check, random_case, settle, start
+from hw.units import HEADLINE, STALLS, check, descriptor, random_case, settle, start
 from trine.errors import HardwareError
 from trine.hw.driver import DESCRIPTOR_BYTES, OWNER, PAGE, Driver
 from trine.hw.registers import Control, Interrupt, Register, Status
 from trine.hw.simulation import Simulation
+from trine.hw.sources import Unit
 from trine.kernels.reference import accumulate
 from trine.ternary.tdpu import pack_tdpu
 
@@ -197,3 +199,84 @@ def test_a_driver_refuses_what_is_no_unit() -> None:
 
     with pytest.raises(HardwareError, match="0xdead"):
         Driver(Elsewhere())
+
+
+def expected_code(words: NDArray[np.uint32], unit: Unit) -> Status:
+    """What the table of descriptor rules says of one that loads."""
+    flags, _, k, rows, vectors, stride, *rest = (int(word) for word in words)
+    weights, _, wide, _, codes, _, sums, _, status, _ = rest
+    high = [int(words[n]) for n in (7, 9, 11, 13)]
+    rules = [
+        (Status.VERSION, flags & 0xFF == 1),
+        (Status.OWNER, status >> 31 == 1),
+        (Status.FLAGS, flags >> 10 == 0),
+        (Status.K, 1 <= k <= unit.k_max),
+        (Status.ROWS, 1 <= rows < 1 << 18),
+        (Status.VECTORS, 1 <= vectors & 0xFFFF <= unit.batch),
+        (Status.WEIGHTS, not (weights % 4096 or wide % 4096 or high[0] or high[1])),
+        (Status.ACTIVATIONS, not (codes % 256 or stride % 256 or high[2])),
+        (Status.RESULTS, not (sums % 256 or high[3])),
+    ]
+    return next((code for code, kept in rules if not kept), Status.OK)
+
+
+def test_descriptors_of_noise_are_refused_with_the_first_rule_they_break() -> None:
+    simulation, driver = start(HEADLINE)
+    trits, codes = CASE
+    rng = np.random.default_rng(21)
+    for number in range(96):
+        simulation.write(Register.CONTROL, 0)
+        layout = driver.layout(*trits.shape)
+        job = driver.submit(layout, driver.store(pack_tdpu(trits, layout)), codes)
+        words = descriptor(driver, job)
+        # All noise, or noise from one word on: the later rules are reached too.
+        first = 0 if number < 16 else number % 14
+        words[first:] = rng.integers(0, 1 << 32, 16 - first, dtype=np.uint32)
+        if number >= 16:
+            words[14] |= OWNER
+        wanted = expected_code(words, HEADLINE)
+        if wanted == Status.OK:
+            continue
+        asked = words[:14].copy()
+        simulation.write(Register.CONTROL, Control.ENABLE | Control.CLEAR_ERROR)
+        settle(simulation)
+        assert int(words[14]) & 0xFFFF == wanted
+        assert simulation.read(Register.ERROR) == wanted
+        np.testing.assert_array_equal(words[:14], asked)
+    simulation.write(Register.IRQ_STATUS, Interrupt.DONE | Interrupt.ERROR)
+    simulation.write(Register.CONTROL, Control.ENABLE)
+    check(driver, *CASE)
+
+
+def test_registers_hold_what_is_written() -> None:
+    simulation, _ = start(HEADLINE)
+    simulation.write(Register.CONTROL, 0)
+    widths = {
+        Register.RING_BASE: 32,
+        Register.RING_SIZE: 4,
+        Register.TIMEOUT: 8,
+        Register.IRQ_MASK: 2,
+    }
+    for value in (0x5555_5555, 0xAAAA_AAAA, 0xFFFF_FFFF, 0):
+        for register in widths:
+            simulation.write(register, value)
+        for register, width in widths.items():
+            assert simulation.read(register) == value & (1 << width) - 1
+    for register in (Register.ID, Register.K_MAX, Register.HEAD, Register.STEPS):
+        before = simulation.read(register)
+        simulation.write(register, ~before & 0xFFFF_FFFF)
+        assert simulation.read(register) == before
+
+
+def test_an_error_of_the_status_is_reported() -> None:
+    place = STALLS.base + PAGE + 56
+    simulation, driver = start(HEADLINE, replace(STALLS, fail_write=place))
+    trits, codes = CASE
+    layout = driver.layout(*trits.shape)
+    driver.submit(layout, driver.store(pack_tdpu(trits, layout)), codes)
+    settle(simulation)
+    assert simulation.read(Register.ERROR) == Status.AXI_WRITE
+    beat = HEADLINE.beat_bytes
+    assert simulation.read(Register.ERROR_ADDRESS) == place // beat * beat
+    simulation.write(Register.IRQ_STATUS, Interrupt.DONE | Interrupt.ERROR)
+    check(driver, *CASE)

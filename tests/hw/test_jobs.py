@@ -124,10 +124,12 @@ def test_jobs_of_any_length_follow_each_other(unit: Unit, model: MemoryModel) ->
     rng = np.random.default_rng(9)
     cases = []
     for seed in range(12):
-        columns = int(rng.choice([1, 2, unit.lanes, 3 * unit.lanes + 1, 400, 1000]))
+        columns = int(rng.choice([1, 2, unit.lanes, unit.lanes + 1, 3 * unit.lanes, 400, 1000]))
         rows = int(rng.choice([1, unit.engines, 2 * unit.engines + 1, 30]))
         trits, codes = random_case(rows, columns, int(rng.integers(1, unit.batch + 1)), seed)
         cases.append((trits, codes))
+    # A burst of weights, and a burst and one beat.
+    cases += [random_case(n * unit.engines, 1, unit.batch, seed=n) for n in (16, 17)]
     simulation, driver, jobs = run_together(unit, cases, model)
     assert statuses(driver, jobs) == [0] * len(jobs)
     for (trits, codes), job in zip(cases, jobs, strict=True):
@@ -143,6 +145,10 @@ def test_a_memory_slow_to_write_holds_the_results() -> None:
         np.testing.assert_array_equal(results(driver, job), accumulate(codes, trits))
     assert simulation.read(Register.BLOCKED) > 1000
     assert simulation.faults == 0
+    # Late responses: as many bursts are under way as there may be.
+    simulation, driver, jobs = run_together(HEADLINE, cases, replace(IDEAL, latency=900))
+    for (trits, codes), job in zip(cases, jobs, strict=True):
+        np.testing.assert_array_equal(results(driver, job), accumulate(codes, trits))
 
 
 @pytest.mark.parametrize("unit", [HEADLINE, OTHER], ids=str)

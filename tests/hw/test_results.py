@@ -48,8 +48,9 @@ def test_row_lengths_at_the_edges(unit: Unit, columns: str) -> None:
 @every_unit
 def test_extreme_sums_do_not_overflow(unit: Unit) -> None:
     _, driver = start(unit)
-    trits = np.ones((2, unit.k_max), np.int8)
-    trits[1] = -1
+    # Every port meets beats of nothing but +1, and of nothing but -1.
+    trits = np.ones((2 * unit.engines, unit.k_max), np.int8)
+    trits[unit.engines :] = -1
     codes = np.full((unit.batch, unit.k_max), -128, np.int8)
     codes[-1] = -127
     got = run(driver, trits, codes).accumulators
@@ -132,6 +133,11 @@ def test_illegal_codes_act_as_zero_and_are_counted(unit: Unit) -> None:
     np.testing.assert_array_equal(got, accumulate(codes, trits))
     counted = unit.engines * len(illegal) * unit.beat_bytes
     assert driver.backend.read(Register.ILLEGAL) == counted
+    # One beat of one port.
+    allowed[0, 0, 0, 0] = illegal[0]
+    layout, weights = stream_job(unit, driver, allowed)
+    driver.wait(driver.submit(layout, weights, codes), clocks=1_000_000)
+    assert driver.backend.read(Register.ILLEGAL) == counted + 1
     assert PAD_BYTE[unit.code] in legal
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from requirements import require_module, require_package, require_program
 from trine.hw.build import verilator_root
+from trine.hw.mutate_source import source_mutants
 from trine.hw.sources import Unit, files, rtl_folder
 
 HERE = Path(__file__).parent
@@ -101,3 +102,38 @@ def test_top_between_axi_models(
 ) -> None:
     sources = [*files("tdpu_top"), HERE / "bench_top.sv"]
     run_bench(tmp_path, monkeypatch, "cocotb_top", sources, parameters, "bench_top")
+
+
+CORE = {"CODE": 3, "BEAT_W": 32, "ENGINES": 2, "BATCH": 3, "K_MAX": 200}
+TOP = {"CODE": 3, "BEAT_W": 64, "BATCH": 2, "K_MAX": 1000}
+
+
+@pytest.mark.hardware
+@pytest.mark.parametrize(
+    ("bench", "top", "parameters", "why"),
+    [
+        ("cocotb_core", "tdpu_core", CORE, "a job starts before its activations are there"),
+        ("cocotb_core", "tdpu_core", CORE, "TLAST comes with every group"),
+        ("cocotb_top", "bench_top", TOP, "the last beat writes words behind the results"),
+        ("cocotb_top", "bench_top", TOP, "the ring does not wrap"),
+    ],
+)
+def test_a_bench_notices_a_wrong_unit(
+    bench: str,
+    top: str,
+    parameters: dict[str, int],
+    why: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (mutant,) = (mutant for mutant in source_mutants() if mutant.why == why)
+    changed = tmp_path / mutant.file
+    changed.write_text(mutant.apply((rtl_folder() / mutant.file).read_text()))
+    sources = files("tdpu_top" if top == "bench_top" else top)
+    sources = [changed if path.name == mutant.file else path for path in sources]
+    if top == "bench_top":
+        sources.append(HERE / "bench_top.sv")
+    with pytest.raises((AssertionError, SystemExit)):
+        run_bench(tmp_path, monkeypatch, bench, sources, parameters, top)
+    # It ran, and a test of it failed.
+    assert "<failure" in (tmp_path / "results.xml").read_text()

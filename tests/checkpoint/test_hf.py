@@ -14,6 +14,7 @@ from trine.checkpoint import open_checkpoint
 from trine.checkpoint.safetensors import SafetensorsFile
 from trine.checkpoint.synthetic import SyntheticCheckpoint
 from trine.errors import CheckpointError, ModelNotFound, TrineError
+from trine.ternary import absmean_ternary, unpack_hf
 
 SOURCE = SyntheticCheckpoint("synthetic:tiny", 3)
 UP = "model.layers.1.mlp.up_proj.weight"
@@ -270,6 +271,41 @@ def test_masters_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -
     with pytest.raises(CheckpointError, match=f"{UP} holds values that are no numbers") as caught:
         open_checkpoint(str(folder)).ternary(UP)
     assert str(folder / "model.safetensors") in str(caught.value)
+
+
+def test_packed_rows_that_are_no_multiple_of_four_are_refused(tmp_path: Path) -> None:
+    """4 x 178 rows are stored; two more of 714 would be lost without a word."""
+    folder = write_directory(SOURCE, tmp_path / "m", variant="bitlinear")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"intermediate_size": 714}))
+    norms = [f"model.layers.{layer}.mlp.ffn_sub_norm.weight" for layer in range(2)]
+    _edit(folder, **dict.fromkeys(norms, np.ones(714, np.float32)))
+    with pytest.raises(CheckpointError, match=r"gate_proj\.weight has 714 rows .* multiple of 4"):
+        open_checkpoint(str(folder))
+
+
+def test_a_config_that_does_not_tie_means_a_head_of_its_own(tmp_path: Path) -> None:
+    """Hugging Face's default is False, though the checkpoints tie: nothing is assumed."""
+    folder = write_directory(SOURCE, tmp_path / "m", variant="master")
+    config = json.loads((folder / "config.json").read_text())
+    del config["tie_word_embeddings"]
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=r"the tensor lm_head\.weight is missing"):
+        open_checkpoint(str(folder))
+    _edit(folder, **{"lm_head.weight": np.ones((1024, 264), np.float32)})
+    loaded = open_checkpoint(str(folder))
+    assert not loaded.config.tied_embeddings
+    assert (loaded.dense("lm_head.weight") == 1).all()
+
+
+@pytest.mark.parametrize("variant", ["autobitlinear", "bitlinear"])
+def test_weights_that_are_ternary_already_keep_their_scale(tmp_path: Path, variant: str) -> None:
+    """Absmean applied to them again would take the share of zeros off it."""
+    loaded = open_checkpoint(str(write_directory(SOURCE, tmp_path / "m", variant=variant)))
+    weight = loaded.ternary(UP)
+    again = absmean_ternary(unpack_hf(weight.packed) * weight.scale)[1]
+    assert 0.6 < again / weight.scale < 0.75
+    assert weight.scale == pytest.approx(float(SOURCE.ternary(UP).scale), rel=2e-7)
 
 
 def test_names_that_are_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,3 +83,23 @@ def test_agrees_with_hugging_face() -> None:
     assert np.array_equal(codes, expected.numpy())
     assert scale == pytest.approx(float(1 / inverse), rel=1e-6)
     assert np.array_equal(pack_hf(codes), pack_weights(expected.clone()).numpy())
+
+
+def test_an_activations_scale_is_a_float32_quotient() -> None:
+    """127 / double(max) instead flips codes: few, but each of them changes a sum.
+
+    (PyTorch's `127 / tensor` is 127 * reciprocal, an ulp away at times: hence codes of Hugging
+    Face's may differ at ties, and at ties only.)
+    """
+    random = np.random.default_rng(3)
+    # Values that lie at a tie as 127 / max has it in float32.
+    largest = random.uniform(1, 100, 20000).astype(np.float32)
+    scale = np.float32(127) / largest
+    ties = (random.integers(-120, 120, 20000) + 0.5).astype(np.float32) / scale
+    x = np.stack([largest, ties], axis=1)
+    codes, scales = absmax_int8(x)
+    assert np.array_equal(scales[:, 0], scale)
+    expected = np.rint(x * scale[:, None])
+    assert np.array_equal(codes, expected)
+    wide = np.rint(x.astype(np.float64) * (127 / x.max(axis=1, keepdims=True).astype(np.float64)))
+    assert (wide != expected).any()

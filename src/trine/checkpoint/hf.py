@@ -164,6 +164,11 @@ class HFCheckpoint(Checkpoint):
                 f"{file}: {name} is {tensor.dtype}, and the config's "
                 f"quantization_config says {kind}; correct the one that is wrong"
             )
+        if packed and shape[0] % CODES_PER_BYTE:
+            raise CheckpointError(
+                f"{file}: {name} has {shape[0]} rows by the config, and the packed layout holds a "
+                f"multiple of {CODES_PER_BYTE}; use the checkpoint with float master weights"
+            )
         if packed:
             shape = (shape[0] // CODES_PER_BYTE, *shape[1:])
         if tensor.shape != shape:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,27 @@ def test_a_gguf_file_is_held_against_hugging_face_too(
     assert (code, failed) == (0, set())
     assert len(document["checks"]) == 2
     assert "what the reader may have wrong does not show" in document["notes"][0]
+
+
+def test_without_torch_the_reference_is_left_and_a_line_says_what_is_missing(
+    folder: Path,
+) -> None:
+    """In a process in which torch and transformers cannot be imported."""
+    script = (
+        "import sys; sys.modules['torch'] = sys.modules['transformers'] = None; "
+        "from trine.cli import run; sys.exit(run(sys.argv[1:]))"
+    )
+    command = ["verify", str(folder), "--tokens", "5", "-t", "1", "--json"]
+    child = subprocess.run(
+        [sys.executable, "-c", script, *command], capture_output=True, text=True, check=False
+    )
+    assert child.returncode == 0, child.stderr
+    document = json.loads(child.stdout)
+    assert list(document["checks"]) == ["native engine against the NumPy reference"]
+    assert document["passed"] and document["end_to_end"] is None
+    assert document["notes"] == [
+        'PyTorch is not installed; pip install "trine[torch]" adds Hugging Face'
+    ]
 
 
 def test_a_model_that_ships_is_a_directory_of_hugging_faces(

@@ -199,18 +199,27 @@ def first_caught(tables: Sequence[Sequence[Row]]) -> list[Row]:
 
 def proved_wrong(row: Row) -> Row:
     """A survivor, or the proof of its module that no longer holds."""
-    from rtl.test_proofs import PROOFS, sources
-    from trine.hw.proof import prove
+    from rtl import test_proofs as proofs
+    from trine.hw.proof import prove, refute
 
     mutant = source_mutants()[row.index - 1]
-    for top, parameters in PROOFS:
-        if mutant.file not in [path.name for path in sources(top)]:
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            changed = Path(folder) / mutant.file
-            changed.write_text(mutant.apply((rtl_folder() / mutant.file).read_text()))
-            if not prove(top, sources(top, {mutant.file: changed}), parameters).proved:
-                return replace(row, caught=f"test_proofs.py: {top} {parameters}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for top, parameters in proofs.PROOFS:
+            if mutant.file in [path.name for path in proofs.sources(top)]:
+                changed = folder / mutant.file
+                changed.write_text(mutant.apply((rtl_folder() / mutant.file).read_text()))
+                wrong = proofs.sources(top, {mutant.file: changed})
+                if not prove(top, wrong, parameters).proved:
+                    return replace(row, caught=f"test_proofs.py: {top} {parameters}")
+        # The properties alone, from reset, as for a seeded bug.
+        bug = (mutant.file, mutant.within, mutant.within.replace(mutant.old, mutant.new))
+        for case in proofs.INDUCTIONS:
+            top, parameters, _ = case
+            if mutant.file in [path.name for path in proofs.written(folder, case)]:
+                wrong = proofs.written(folder, case, bug)
+                if refute(top, wrong, {**parameters, "HELP": 0}, proofs.CLOCKS[top]) is not None:
+                    return replace(row, caught=f"test_proofs.py: {top} {parameters}")
     return row
 
 

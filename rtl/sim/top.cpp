@@ -9,8 +9,6 @@
 #include "memory.h"
 #include "verilated.h"
 #if VM_COVERAGE
-#include <string>
-
 #include "verilated_cov.h"
 #endif
 
@@ -29,15 +27,37 @@ constexpr uint32_t kBeatBytes = TDPU_BEAT_BYTES;
 uint32_t mutant = 0;
 
 #if VM_COVERAGE
-// Each simulation ends with a file of its counts: this and a number.
-std::string coverage_file;
-uint32_t coverage_files = 0;
+// Counts belong to a unit, and to write them takes longer than a test: all simulations of a process
+// take turns with one unit, each after a reset.
+VerilatedContext& shared_context() {
+  static VerilatedContext context;
+  return context;
+}
+Vtdpu_top* shared_unit() {
+  static Vtdpu_top unit(&shared_context());
+  return &unit;
+}
 #endif
 
 class Simulation {
  public:
   Simulation(uint64_t size, const Settings& settings)
-      : bytes(size), memory_(bytes, settings, kEngines, kBeatBytes), top_(new Vtdpu_top(&context_)) {
+      : bytes(size), memory_(bytes, settings, kEngines, kBeatBytes) {
+#if VM_COVERAGE
+    top_ = shared_unit();
+    top_->s_axil_awvalid_i = top_->s_axil_wvalid_i = top_->s_axil_arvalid_i = 0;
+    top_->m_axi_arready_i = top_->m_axi_awready_i = top_->m_axi_wready_i = 0;
+    top_->m_axi_rvalid_i = top_->m_axi_bvalid_i = 0;
+    // What the simulation before left on the channels is not for this memory.
+    top_->rst_ni = 0;
+    for (int i = 0; i < 8; ++i) {
+      top_->clk_i = i & 1;
+      top_->eval();
+    }
+#else
+    own_ = std::make_unique<Vtdpu_top>(&context_);
+    top_ = own_.get();
+#endif
 #ifdef TDPU_MUTANT_PORT
     top_->mutant_i = mutant;
 #endif
@@ -51,11 +71,7 @@ class Simulation {
     clock();
   }
   ~Simulation() {
-    top_->final();
-#if VM_COVERAGE
-    if (coverage_file.empty()) return;
-    context_.coveragep()->write((coverage_file + std::to_string(coverage_files++)).c_str());
-#endif
+    if (own_ != nullptr) own_->final();
   }
 
   void write_register(uint32_t address, uint32_t value) {
@@ -262,7 +278,8 @@ class Simulation {
 
   VerilatedContext context_;
   Memory memory_;
-  std::unique_ptr<Vtdpu_top> top_;
+  std::unique_ptr<Vtdpu_top> own_;
+  Vtdpu_top* top_ = nullptr;
   uint64_t now_ = 0;
   uint64_t faults_ = 0;
   uint64_t moved_[kEngines + 1] = {}, asked_[kEngines] = {};
@@ -281,7 +298,7 @@ class Simulation {
 extern "C" {
 
 #if VM_COVERAGE
-void tdpu_cover(const char* file) { coverage_file = file; }
+void tdpu_write_coverage(const char* file) { shared_context().coveragep()->write(file); }
 #endif
 void tdpu_mutate(uint32_t index) { mutant = index; }
 // Read by the source mutants, once a simulation.

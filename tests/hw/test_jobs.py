@@ -92,7 +92,8 @@ def test_no_more_vectors_are_reused_than_are_held(held: int, asked: int) -> None
     assert statuses(driver, jobs) == [0, Status.REUSE if asked > held else 0]
 
 
-def test_a_job_waiting_to_reuse_hears_of_late_errors() -> None:
+@pytest.mark.parametrize("timing", [Timing.IDEAL, Timing.RANDOM])
+def test_a_job_waiting_to_reuse_hears_of_late_errors(timing: Timing) -> None:
     # Port 1 brings the second vector late, and its last beat with an error, when the job that will
     # reuse it was checked already.
     cases = [
@@ -100,7 +101,7 @@ def test_a_job_waiting_to_reuse_hears_of_late_errors() -> None:
         (random_case(7, 1000, 1, seed=6)[0], None),
         random_case(9, 80, 2, seed=7),
     ]
-    late = replace(IDEAL, late_port=1, late=600)
+    late = replace(IDEAL, timing=timing, stall_percent=60, late_port=1, late=600)
     _, probe, jobs = run_together(OTHER, cases, late)
     assert statuses(probe, jobs) == [0, 0, 0]
     words = descriptor(probe, jobs[0])

@@ -380,6 +380,15 @@ module fv_axi_write
     end
   end
 
+  // The status as a burst: two beats of 32 bits, else the upper 8 bytes of one.
+  logic status_right;
+  if (BEAT_W == 32) begin : gen_status32
+    assign status_right = w_data == (sent == '0 ? status : cycles) && w_strb == '1;
+  end else begin : gen_status
+    assign status_right = w_data[BEAT_W-1-:64] == {cycles, status}
+        && w_strb == (BeatBytes'(8'hff) << (BeatBytes - 8));
+  end
+
   if (COVER == 0) begin : gen_assert
     always_comb begin
       if (rst_n) begin
@@ -408,10 +417,7 @@ module fv_axi_write
         assert (!closing || (open && !closed_q && unanswered == '0 && !aw_open && !w_open));
         assert (!(fresh && closed) || (open && closed_q && aw_addr == desc + addr_t'(StatusOffset)
             && aw_len == 8'(StatusBeats - 1)));
-        assert (!(w_valid && of_status) || BEAT_W != 32
-            || (w_data == (sent == '0 ? BEAT_W'(status) : BEAT_W'(cycles)) && w_strb == '1));
-        assert (!(w_valid && of_status) || BEAT_W == 32 || (w_data[BEAT_W-1-:64] == {cycles, status}
-            && w_strb == (BeatBytes'(8'hff) << (BeatBytes - 8))));
+        assert (!(w_valid && of_status) || status_right);
         assert (!done || (open && closed_q && unanswered == '0 && !aw_open && !w_open && !halt_i));
         // Responses are always taken; errors are told.
         assert (b_ready && error == (bvalid_i && bresp_i && !halt_i));

@@ -49,7 +49,9 @@ module fv_watchdog #(
         assert (timeout == (waiting_i && !progress_i && tick_i && limit != '0
             && ticks + 1'b1 == 9'(limit)));
         assert (!(timeout && told));
-        if (HELP == 1) assert (u_dut.ticks_q == (ticks[8] ? 8'd255 : ticks[7:0]) && ticks <= 9'd256);
+        if (HELP == 1) begin
+          assert (u_dut.ticks_q == (ticks[8] ? 8'd255 : ticks[7:0]) && ticks <= 9'd256);
+        end
         assert (limit == '0 || !waiting_i || told == (ticks >= 9'(limit)));
       end
     end

@@ -177,13 +177,11 @@ def reach(circuit: Circuit, clocks: int) -> dict[int, int]:
 def refute(circuit: Circuit, clocks: int) -> tuple[int, int] | None:
     """An output that can be 1 within `clocks` after reset, and when."""
     unrolling = Unrolling(circuit, reset=True)
-    few = 8
-    for start in range(0, clocks, few):
-        literals = [literal for _ in range(few) for literal in unrolling.step()]
-        place = unrolling.any_of(literals)
-        if place is not None:
-            return place % len(circuit.bad), start + place // len(circuit.bad)
-    return None
+    literals = [literal for _ in range(clocks) for literal in unrolling.step()]
+    place = unrolling.any_of(literals)
+    if place is None:
+        return None
+    return place % len(circuit.bad), place // len(circuit.bad)
 
 
 def _main(verb: str, file: str, number: str) -> None:

@@ -263,7 +263,6 @@ module tdpu_top
   addr_t write_error_addr;
   error_t [1:0] slot_error_q;
   logic [1:0][31:0] slot_start_q;
-  logic [1:0] slot_reuse_q;
   logic [31:0] clock_q;
   logic [7:0] code;
 
@@ -384,8 +383,7 @@ module tdpu_top
       hit = '0;
       hit_valid = 1'b0;
       for (int unsigned p = ENGINES; p > 0; p--) begin
-        if (read_error[p-1] && error_dest[p-1] != DestDescriptor && (error_job[p-1] == 1'(s)
-            || (error_dest[p-1] == DestActivations && slot_reuse_q[s]))) begin
+        if (read_error[p-1] && error_dest[p-1] != DestDescriptor && error_job[p-1] == 1'(s)) begin
           hit_valid = 1'b1;
           hit = '{code: StatusAxiRead, port: 4'(p - 1), addr: read_error_addr[p-1]};
         end
@@ -400,7 +398,6 @@ module tdpu_top
       if (entry_valid && entry_slot == 1'(s)) begin
         slot_error_q[s] <= '{code: entry_status, port: '0, addr: entry_desc};
         slot_start_q[s] <= clock_q;
-        slot_reuse_q[s] <= entry_reuse;
       end else if (hit_valid && slot_error_q[s].code == StatusOk) begin
         slot_error_q[s] <= hit;
       end
@@ -468,6 +465,6 @@ module tdpu_top
 
   logic unused_top;
   assign unused_top = ^{job.beats, job.weights, job.weight_stride, job.activations,
-      job.activation_stride, fetch_ready, desc_valid, closing, last_step, tail};
+      job.activation_stride, entry_reuse, fetch_ready, desc_valid, closing, last_step, tail};
 
 endmodule

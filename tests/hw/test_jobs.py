@@ -75,6 +75,15 @@ def test_the_first_of_many_errors_stays() -> None:
     check(driver, *SHORT)
 
 
+def test_an_error_of_the_results_does_not_hide_one_of_the_activations() -> None:
+    _, probe, jobs = run_together(HEADLINE, [SHORT])
+    words = descriptor(probe, jobs[0])
+    both = replace(STALLS, fail_read=int(words[CODES]), fail_write=int(words[RESULTS]))
+    simulation, driver, jobs = run_together(HEADLINE, [SHORT], both)
+    assert statuses(driver, jobs) == [Status.AXI_READ]
+    assert simulation.read(Register.ERROR) == Status.AXI_READ
+
+
 def test_a_refused_job_changes_nothing_of_those_in_flight() -> None:
     cases = [LONG, random_case(41, 610, 1, seed=3), SHORT, SHORT]
     _, driver, jobs = run_together(HEADLINE, cases, patches=[(2, FLAGS, 2)])
@@ -150,6 +159,16 @@ def test_a_memory_slow_to_write_holds_the_results() -> None:
     simulation, driver, jobs = run_together(HEADLINE, cases, replace(IDEAL, latency=900))
     for (trits, codes), job in zip(cases, jobs, strict=True):
         np.testing.assert_array_equal(results(driver, job), accumulate(codes, trits))
+
+
+def test_a_job_that_reuses_is_not_blamed_for_the_load_behind_it() -> None:
+    # The second job still computes, on the first one's activations, when the third one's come.
+    cases = [SHORT, (random_case(120, 50, 1, seed=16)[0], None), LONG]
+    _, probe, jobs = run_together(HEADLINE, cases)
+    assert statuses(probe, jobs) == [0, 0, 0]
+    address = int(descriptor(probe, jobs[2])[CODES])
+    _, driver, jobs = run_together(HEADLINE, cases, replace(STALLS, fail_read=address))
+    assert statuses(driver, jobs) == [0, 0, Status.AXI_READ]
 
 
 @pytest.mark.parametrize("unit", [HEADLINE, OTHER], ids=str)

@@ -134,8 +134,6 @@ SLOW_INDUCTIONS = [
     ("fv_sequencer", {"BEAT_W": 128}, ()),
     ("fv_sequencer", {"BEAT_W": 64, "ENGINES": 4, "BATCH": 4}, ()),
     ("fv_axi_write", {"BEAT_W": 64}, ()),
-    ("fv_axi_write", {"BEAT_W": 32}, SMALL),
-    ("fv_axi_write", {"BEAT_W": 128}, SMALL),
 ]
 # Clocks from reset that reach every cover, and every seeded bug.
 BUG_CLOCKS = 24
@@ -262,18 +260,6 @@ BUGS_OF_INDUCTIONS: dict[str, tuple[Case, tuple[str, str, str]]] = {
     "sequencer forgets an error of an earlier beat": (
         SMALL_SEQUENCER,
         ("tdpu_sequencer.sv", "desc_error_i || (error_q && index_q != '0)", "desc_error_i"),
-    ),
-    "sequencer reuses activations that came with an error": (
-        SMALL_SEQUENCER,
-        ("tdpu_sequencer.sv", "(acts_error_i && !(accepted && desc.load))", "1'b0"),
-    ),
-    "sequencer sends a command too few": (
-        SMALL_SEQUENCER,
-        ("tdpu_sequencer.sv", "vector_q == desc.vectors[4:0] - 1'b1", "vector_q == BATCH - 1"),
-    ),
-    "sequencer keeps the ring at a halt": (
-        SMALL_SEQUENCER,
-        ("tdpu_sequencer.sv", "head_q  <= tail_q;", "head_q  <= head_q;"),
     ),
     "watchdog counts while there is progress": (
         WATCHDOG,

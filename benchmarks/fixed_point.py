@@ -291,6 +291,9 @@ def plot(
     for axis, name in zip(axes.flat, SWEEP, strict=False):
         mine = [point for point in points if point["choice"] == name]
         costs, divergences = [p["cost"] for p in mine], [max(p["kl"], 1e-7) for p in mine]
+        unit = mine[0]["unit"]
+        if len(set(costs)) == 1:
+            costs, unit = [p["value"] for p in mine], f"bits, each {costs[0]} {unit}"
         axis.plot(costs, divergences, "o-", mfc="white", ms=5, lw=1)
         for point, cost, divergence in zip(mine, costs, divergences, strict=True):
             label = f"{point['value']}: {100 * point['top1']:.1f} %"
@@ -299,7 +302,7 @@ def plot(
                 axis.plot([cost], [divergence], "o", color="C0", ms=6)
         axis.axhline(0.005, color="C3", lw=0.8, ls="--")
         axis.axhline(max(itself, 1e-7), color="0.6", lw=0.8, ls=":")
-        axis.set(yscale="log", title=name, xlabel=mine[0]["unit"])
+        axis.set(yscale="log", title=name, xlabel=unit)
         axis.margins(x=0.15)
         axis.title.set_fontsize(9)
         axis.tick_params(labelsize=7)

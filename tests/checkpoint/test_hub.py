@@ -47,7 +47,7 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
     for folder, files in {"gguf": ["quants/m.gguf"], "two": ["a.gguf", "b.gguf"]}.items():
         for file in files:
             (tmp_path / folder / file).parent.mkdir(parents=True, exist_ok=True)
-            VARIANTS["gguf-i2_s-b1.58"](Corpus(), tmp_path / folder / file)
+            VARIANTS["gguf-i2_s-b1.58"](Corpus(), (tmp_path / folder / file).with_suffix(""))
     names = {
         "someone/good": good,
         "someone/good@v1.0": old,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import socket
+import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -73,6 +75,14 @@ def test_it_predicts_english_as_hugging_face_does() -> None:
     # It learnt English: a guess among all tokens costs ln 2048 = 7.6 nats.
     assert nats < 5
     assert -float(got[:-1].gather(1, targets).mean()) == pytest.approx(nats, rel=0.01)
+
+
+def test_a_chat_goes_on_with_the_text(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("The old king had three sons.\n"))
+    assert cli.run(["chat", MODEL, "-n", "12", "-t", "1"]) == 0
+    assert len(capsys.readouterr().out.split()) >= 3
 
 
 def test_it_is_small() -> None:

@@ -50,6 +50,10 @@ class RunFolder:
         return self.root if network == "ternary" else self.twin
 
 
+# A model of plain text has no roles: in a chat it goes on with the text that was written in turns.
+_TURNS = "{% for message in messages %}{{ message['content'] }}\n{% endfor %}"
+
+
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """An indented JSON file, replaced as a whole."""
     with replacing(path) as aside:
@@ -67,6 +71,7 @@ def write_tokenizer(directory: Path, tokenizer: Tokenizer, context: int) -> None
         "eos_token": END_OF_TEXT,
         "model_max_length": context,
         "clean_up_tokenization_spaces": False,
+        "chat_template": _TURNS,
     }
     write_json(directory / "tokenizer_config.json", settings)
 

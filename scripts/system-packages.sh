@@ -10,11 +10,14 @@ command -v make >/dev/null || packages+=(make)
 command -v perl >/dev/null || packages+=(perl)
 "$python" -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 
-# What tests alone use (tests/native/test_emulated.py): never demanded, CI brings it.
+# What tests alone use (tests/native/test_emulated.py, tests/report/test_plots.py): never demanded, CI
+# brings it.
 if [[ ${CI:-} == true ]]; then
     command -v qemu-aarch64 >/dev/null || packages+=(qemu-user)
     command -v aarch64-linux-gnu-g++ >/dev/null || packages+=(g++-aarch64-linux-gnu)
     [[ -e /usr/include/simde/simde-common.h ]] || packages+=(libsimde-dev)
+    chinese=$(find /usr/share/fonts -iname '*cjk*' -o -iname 'wqy*' 2>/dev/null || true)
+    [[ -n $chinese ]] || packages+=(fonts-wqy-microhei)
 fi
 
 if ((${#packages[@]} == 0)); then

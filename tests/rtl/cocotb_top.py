@@ -1,3 +1,4 @@
+# Long because the simulator imports one module, in which a test bench and its tests are together.
 """tdpu_top between AXI models: the driver drives, a monitor of the read channels feeds the model.
 
 Driver: `trine.hw.driver` over AXI4-Lite (`trine.hw.bench`). Memory: three AXI slaves on one array,

@@ -1,4 +1,4 @@
-// Base 3 weights times one to four vectors.
+// Base 3 weights times a few vectors.
 #pragma once
 
 #include "isa/ternary.h"

@@ -1,4 +1,4 @@
-// Two-bit weights times one to four vectors.
+// Two-bit weights times a few vectors.
 #pragma once
 
 #include "isa/ternary.h"

@@ -14,8 +14,8 @@ namespace {
 // and deviation |w - a t| |h| / sqrt(n); five of them are passed once in three million rows.
 constexpr float kSpread = 5.0f;
 
-// Rows of one item: some hundred KiB, which a worker streams.
-constexpr std::size_t kItemRows = 128;
+// Rows of one item: some hundred KiB, which a worker streams in three or four parts at once.
+constexpr std::size_t kItemRows = 84;
 
 // Every worker takes items of rows until none is left.
 template <class Body>
@@ -117,49 +117,46 @@ Int8Head::Int8Head(const Ops& ops, Pool& pool, const Table& rows)
   });
 }
 
-void Int8Head::logits(const float* hidden, std::size_t tokens, float* logits) const {
+float Int8Head::quantise(const float* hidden, std::size_t tokens, std::int16_t* states) const {
   const double top_code =
       std::min(32767.0, std::floor(2147483647.0 / (127.0 * static_cast<double>(columns_))));
-  std::vector<std::int16_t> codes(tokens * columns_);
+  const double top = largest_magnitude(hidden, columns_);
+  const double scale = top > 0.0 ? top_code / top : 0.0;
+  double total = 0.0;
+  for (std::size_t i = 0; i < columns_; ++i) {
+    const double code = std::nearbyint(hidden[i] * scale);
+    states[i / kStateBlock * tokens * kStateBlock + i % kStateBlock] =
+        static_cast<std::int16_t>(code == code ? code : 0.0);
+    total += hidden[i];
+  }
+  return std::isfinite(total) ? static_cast<float>(top / top_code)
+                              : std::numeric_limits<float>::quiet_NaN();
+}
+
+void Int8Head::logits(const float* hidden, std::size_t tokens, float* logits) const {
+  // Groups of tokens, each with its states [block][token][kStateBlock].
+  const std::size_t most = ops_.decoder.head_tokens;
+  const std::size_t padded = round_up(columns_, kStateBlock);
+  AlignedArray<std::int16_t> states(tokens * padded);
+  std::fill_n(states.data(), tokens * padded, std::int16_t{0});
   std::vector<float> units(tokens);
   for (std::size_t t = 0; t < tokens; ++t) {
-    const float* from = hidden + t * columns_;
-    const double top = largest_magnitude(from, columns_);
-    const double scale = top > 0.0 ? top_code / top : 0.0;
-    for (std::size_t i = 0; i < columns_; ++i) {
-      const double code = std::nearbyint(from[i] * scale);
-      codes[t * columns_ + i] = static_cast<std::int16_t>(code == code ? code : 0.0);
-    }
-    double total = 0.0;
-    for (std::size_t i = 0; i < columns_; ++i) total += from[i];
-    units[t] = std::isfinite(total) ? static_cast<float>(top / top_code)
-                                    : std::numeric_limits<float>::quiet_NaN();
+    const std::size_t first = t / most * most;
+    units[t] = quantise(hidden + t * columns_, std::min(most, tokens - first),
+                        states.data() + first * padded + (t - first) * kStateBlock);
   }
   const auto* weights = reinterpret_cast<const std::int8_t*>(rows_.data());
   for_rows(pool_, count_, kItemRows, [&](int, std::size_t first, std::size_t end) {
-    // Rows that are far apart: as many streams fill memory's pipes better than one.
-    const std::size_t streams = (end - first) % kDotRows == 0 ? kDotRows : 1;
-    const std::size_t apart = (end - first) / streams;
-    for (std::size_t row = first; row < first + apart; ++row) {
-      for (std::size_t first_token = 0; first_token < tokens; first_token += kDotTokens) {
-        const std::size_t some = std::min(kDotTokens, tokens - first_token);
-        // Behind the first tokens memory would rest.
-        if (first_token > 0 && row + 1 < first + apart) {
-          for (std::size_t s = 0; s < streams; ++s) {
-            const std::uint8_t* next = rows_.data() + (row + 1 + s * apart) * columns_;
-            for (std::size_t i = 0; i < columns_; i += kLineBytes)
-              __builtin_prefetch(next + i, 0, 2);
-          }
-        }
-        std::int32_t sums[kDotTokens][kDotRows];
-        ops_.decoder.dot_rows(weights + row * columns_, apart * columns_, streams,
-                              codes.data() + first_token * columns_, columns_, some, sums);
-        for (std::size_t i = 0; i < some; ++i) {
-          const std::size_t t = first_token + i;
-          for (std::size_t s = 0; s < streams; ++s) {
-            const std::size_t out = row + s * apart;
-            logits[t * count_ + out] = static_cast<float>(sums[i][s]) * scales_[out] * units[t];
-          }
+    for (std::size_t token = 0; token < tokens; token += most) {
+      const std::size_t some = std::min(most, tokens - token);
+      std::int32_t sums[kMostHeadTokens * kItemRows];
+      ops_.decoder.dot_rows(weights + first * columns_, end - first, columns_,
+                            states.data() + token * padded, some, sums, kItemRows);
+      for (std::size_t t = 0; t < some; ++t) {
+        float* const out = logits + (token + t) * count_;
+        for (std::size_t row = first; row < end; ++row) {
+          out[row] = static_cast<float>(sums[t * kItemRows + row - first]) * scales_[row] *
+                     units[token + t];
         }
       }
     }

@@ -47,6 +47,9 @@ class Int8Head {
   std::size_t columns() const { return columns_; }
 
  private:
+  // Codes of one of `tokens` tokens to where it begins in their states; returns a code's unit.
+  float quantise(const float* hidden, std::size_t tokens, std::int16_t* states) const;
+
   const Ops& ops_;
   Pool& pool_;
   std::size_t count_;

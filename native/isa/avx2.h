@@ -65,6 +65,8 @@ struct Avx2 {
   static constexpr int kSumRegisters = 4;  // of 16: the others hold weights, masks, activations
   static constexpr int kLineTokens = 2;
   static constexpr int kLineSums = 8;
+  static constexpr std::size_t kLineTiles = 1;
+  static constexpr std::size_t kLineAheadBytes = kAheadBytes;
 
   // Pairs of products in 16 bits. An unsigned byte times -128 twice is what bounds the number of
   // additions: of codes 2 * 2 * 128 = 512, of codes scaled by four 2048, of biased trits 510.
@@ -141,14 +143,23 @@ struct Avx2 {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
   }
 
+  static constexpr std::size_t kHeadSums = 8;
   static constexpr std::size_t kHeadTokens = 2;
+  static constexpr std::size_t kHeadAheadBytes = kAheadBytes;
   static constexpr std::size_t kRowStep = 16;
   using Wide = __m256i;
   static Wide widen_row(const std::int8_t* row) {
     return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(row)));
   }
-  static Sums mac_wide(Sums sums, Wide row, const std::int16_t* hidden) {
-    return _mm256_add_epi32(sums, _mm256_madd_epi16(row, load_bytes(hidden)));
+  static std::int32_t sum_lanes(Sums sums) {
+    const __m128i four =
+        _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4E));
+    return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xB1)));
+  }
+  static Wide load_wide(const std::int16_t* state) { return load_bytes(state); }
+  static Sums mac_wide(Sums sums, Wide row, Wide state) {
+    return _mm256_add_epi32(sums, _mm256_madd_epi16(row, state));
   }
 
   static Bytes hide(Bytes bytes) {

@@ -56,6 +56,9 @@ struct Avx512Bw {
   static constexpr int kSumRegisters = 24;  // of 32
   static constexpr int kLineTokens = 2;
   static constexpr int kLineSums = 0;
+  static constexpr std::size_t kLineTiles = 1;
+  // Lines that take tens of cycles each are too slow for the prefetchers to run far ahead.
+  static constexpr std::size_t kLineAheadBytes = 4096;
 
   // As in Avx2, where the bounds are derived.
   using Acc = __m512i;
@@ -124,14 +127,20 @@ struct Avx512Bw {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
   }
 
-  static constexpr std::size_t kHeadTokens = 4;
+  static constexpr std::size_t kHeadSums = 24;
+  static constexpr std::size_t kHeadTokens = 8;
+  static constexpr std::size_t kHeadAheadBytes = 2048;
   static constexpr std::size_t kRowStep = 32;
   using Wide = __m512i;
   static Wide widen_row(const std::int8_t* row) {
     return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(row)));
   }
-  static Sums mac_wide(Sums sums, Wide row, const std::int16_t* hidden) {
-    return _mm512_add_epi32(sums, _mm512_madd_epi16(row, load_bytes(hidden)));
+  static std::int32_t sum_lanes(Sums sums) { return _mm512_reduce_add_epi32(sums); }
+  static Wide load_wide(const std::int16_t* state) {
+    return hide(load_bytes(state));  // else gcc 12 loads it once for each row
+  }
+  static Sums mac_wide(Sums sums, Wide row, Wide state) {
+    return _mm512_add_epi32(sums, _mm512_madd_epi16(row, state));
   }
 
   static Bytes hide(Bytes bytes) {

@@ -10,6 +10,7 @@
 
 #include "isa/attention.h"
 #include "isa/elements.h"
+#include "isa/int8_rows.h"
 #include "isa/ops.h"
 
 namespace trine {
@@ -177,59 +178,6 @@ float dot_float(const void* row, const float* hidden, std::size_t n) {
   return total;
 }
 
-template <class V, std::size_t kRows, std::size_t kTokens>
-void dot_some(const std::int8_t* rows, std::size_t apart, const std::int16_t* hidden, std::size_t n,
-              std::int32_t (*sums)[kDotRows]) {
-  constexpr std::size_t kChains = 4 / kRows;
-  constexpr std::size_t kStep = kChains * V::kRowStep;
-  typename V::Sums chain[kRows][kChains][kTokens] = {};
-  std::size_t i = 0;
-  for (; i + kStep <= n; i += kStep) {
-    for (std::size_t row = 0; row < kRows; ++row) {
-      const std::int8_t* at = rows + row * apart + i;
-      if (V::kAheadBytes > 0 && i % kLineBytes == 0) prefetch_l2(at + V::kAheadBytes);
-      for (std::size_t c = 0; c < kChains; ++c) {
-        const auto wide = V::widen_row(at + c * V::kRowStep);
-        for (std::size_t t = 0; t < kTokens; ++t) {
-          chain[row][c][t] =
-              V::mac_wide(chain[row][c][t], wide, hidden + t * n + i + c * V::kRowStep);
-        }
-      }
-    }
-  }
-  for (std::size_t t = 0; t < kTokens; ++t) {
-    for (std::size_t row = 0; row < kRows; ++row) {
-      auto all = chain[row][0][t];
-      for (std::size_t c = 1; c < kChains; ++c) all = V::add_sums(all, chain[row][c][t]);
-      std::int32_t lanes[V::kDotBytes / 4];
-      V::store_sums(lanes, all);
-      std::int32_t sum = 0;
-      for (std::int32_t lane : lanes) sum += lane;
-      for (std::size_t j = i; j < n; ++j) sum += rows[row * apart + j] * hidden[t * n + j];
-      sums[t][row] = sum;
-    }
-  }
-}
-
-template <class V>
-void dot_rows(const std::int8_t* rows, std::size_t apart, std::size_t count,
-              const std::int16_t* hidden, std::size_t n, std::size_t tokens,
-              std::int32_t (*sums)[kDotRows]) {
-  std::size_t t = 0;
-  for (; count == kDotRows && t + V::kHeadTokens <= tokens; t += V::kHeadTokens) {
-    dot_some<V, kDotRows, V::kHeadTokens>(rows, apart, hidden + t * n, n, sums + t);
-  }
-  for (; t < tokens; ++t) {
-    const std::int16_t* of = hidden + t * n;
-    if (count == kDotRows) dot_some<V, kDotRows, 1>(rows, apart, of, n, sums + t);
-    for (std::size_t row = 0; count < kDotRows && row < count; ++row) {
-      std::int32_t one[1][kDotRows];
-      dot_some<V, 1, 1>(rows + row * apart, 0, of, n, one);
-      sums[t][row] = one[0][0];
-    }
-  }
-}
-
 template <class V>
 constexpr DecoderOps kDecoderOps = {
     {widen<V, kF32>, widen<V, kBf16>, widen<V, kF16>},
@@ -243,6 +191,7 @@ constexpr DecoderOps kDecoderOps = {
     {store_float_cache<V>, store_half_cache<V>, store_int8_cache<V>},
     {attend<V, kCacheF32>, attend<V, kCacheF16>, attend<V, kCacheInt8>},
     {dot_float<V, kF32>, dot_float<V, kBf16>, dot_float<V, kF16>},
+    V::kHeadTokens,
     dot_rows<V>,
 };
 

@@ -25,7 +25,7 @@ void gemv_of(const std::uint8_t* tiles, std::size_t count, std::size_t lines,
     const std::int32_t* sums = row_sums + first * kTileRows;
     std::int32_t* to = out + first * kTileRows;
     if constexpr (kWholeLines<V, kCode, kTokens>) {
-      whole_lines<V, kCode, kTokens>(at, lines, sums, activations, to, out_stride);
+      whole_lines<V, kCode, kTokens, kTiles>(at, apart, lines, sums, activations, to, out_stride);
     } else if constexpr (kCode == kTwoBit) {
       two_bit_tiles<V, kTokens, kTiles>(at, apart, lines, sums, activations, to, out_stride);
     } else if constexpr (!V::kTelescope) {
@@ -35,9 +35,10 @@ void gemv_of(const std::uint8_t* tiles, std::size_t count, std::size_t lines,
     }
   };
   constexpr int kSums = kCode == kTwoBit ? V::kGroups : V::kTelescope ? 2 : 1;
-  constexpr bool kAlone = kWholeLines<V, kCode, kTokens> ||
-                          (V::kOneStream && (kCode == kTwoBit ? kTokens == 1 : V::kTelescope));
-  constexpr std::size_t kTiles = kAlone ? 1 : kStreams<V, kTokens, kSums>;
+  constexpr bool kAlone = V::kOneStream && (kCode == kTwoBit ? kTokens == 1 : V::kTelescope);
+  constexpr std::size_t kTiles = kWholeLines<V, kCode, kTokens> ? V::kLineTiles
+                                 : kAlone                       ? 1
+                                                                : kStreams<V, kTokens, kSums>;
   const std::size_t apart = count / kTiles;
   for (std::size_t tile = 0; tile < apart; ++tile) walk(tile, apart, Size<kTiles>{});
   for (std::size_t tile = apart * kTiles; tile < count; ++tile) walk(tile, 0, Size<1>{});

@@ -48,6 +48,8 @@ struct NeonDotprod {
   static constexpr int kSumRegisters = 16;  // of 32
   static constexpr int kLineTokens = 2;
   static constexpr int kLineSums = 16;
+  static constexpr std::size_t kLineTiles = 1;
+  static constexpr std::size_t kLineAheadBytes = kAheadBytes;
 
   using Acc = int32x4_t;
   static Acc mac(Acc acc, Bytes left, Bytes right) { return hide(vdotq_s32(acc, left, right)); }
@@ -107,13 +109,16 @@ struct NeonDotprod {
     return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(static_cast<const std::uint16_t*>(at)), 16));
   }
 
+  static constexpr std::size_t kHeadSums = 16;
   static constexpr std::size_t kHeadTokens = 4;
+  static constexpr std::size_t kHeadAheadBytes = kAheadBytes;
   static constexpr std::size_t kRowStep = 8;
   using Wide = int16x8_t;
   static Wide widen_row(const std::int8_t* row) { return vmovl_s8(vld1_s8(row)); }
-  static Sums mac_wide(Sums sums, Wide row, const std::int16_t* hidden) {
-    const int16x8_t with = vld1q_s16(hidden);
-    return vmlal_high_s16(vmlal_s16(sums, vget_low_s16(row), vget_low_s16(with)), row, with);
+  static std::int32_t sum_lanes(Sums sums) { return vaddvq_s32(sums); }
+  static Wide load_wide(const std::int16_t* state) { return vld1q_s16(state); }
+  static Sums mac_wide(Sums sums, Wide row, Wide state) {
+    return vmlal_high_s16(vmlal_s16(sums, vget_low_s16(row), vget_low_s16(state)), row, state);
   }
 
   static Bytes hide(Bytes bytes) {

@@ -101,9 +101,9 @@ inline constexpr std::size_t kCacheBytes[kCaches] = {4, 2, 1};
 enum Activation { kRelu2 = 0, kSilu = 1 };
 inline constexpr int kActivations = 2;
 
-// Rows of the lm_head that are read together, and tokens that they are multiplied with.
-inline constexpr std::size_t kDotRows = 4;
-inline constexpr std::size_t kDotTokens = 4;
+// Elements of a hidden state that stand together before the int8 rows.
+inline constexpr std::size_t kStateBlock = 32;
+inline constexpr std::size_t kMostHeadTokens = 8;
 
 struct AttendBlocks {
   const void* keys;  // of one KV head, the first block
@@ -152,13 +152,16 @@ struct DecoderOps {
   void (*attend[kCaches])(const AttendBlocks& blocks, const float* queries, std::size_t rows,
                           const std::size_t* visible, float* scratch, float* out);
 
-  // Dot products of rows of the lm_head with the hidden state: a float row exactly widened and
-  // added in float32; `count` int8 rows, up to kDotRows and `apart` bytes from each other, with
-  // 16-bit hidden states [tokens][n], up to kDotTokens, in int32.
+  // A row of the lm_head by the hidden state: exactly widened, added in float32.
   float (*dot_float[kFloatTypes])(const void* row, const float* hidden, std::size_t n);
-  void (*dot_rows)(const std::int8_t* rows, std::size_t apart, std::size_t count,
-                   const std::int16_t* hidden, std::size_t n, std::size_t tokens,
-                   std::int32_t (*sums)[kDotRows]);
+
+  // sums[t * stride + row]: int8 rows [count][n] by the 16-bit hidden states of up to head_tokens
+  // tokens, in int32. The states stand as [block][token][kStateBlock] and are zero from n on; as
+  // many bytes behind the last row are read.
+  std::size_t head_tokens;
+  void (*dot_rows)(const std::int8_t* rows, std::size_t count, std::size_t n,
+                   const std::int16_t* states, std::size_t tokens, std::int32_t* sums,
+                   std::size_t stride);
 };
 
 // Floats of scratch for `attend`.

@@ -95,6 +95,8 @@ struct Scalar {
   static constexpr int kSumRegisters = 4;
   static constexpr int kLineTokens = 2;
   static constexpr int kLineSums = 0;
+  static constexpr std::size_t kLineTiles = 1;
+  static constexpr std::size_t kLineAheadBytes = kAheadBytes;
 
   using Acc = std::int32_t;
   static Acc mac(Acc acc, const Bytes& left, const Bytes& right) {
@@ -157,13 +159,15 @@ struct Scalar {
     }
   }
 
-  static constexpr std::size_t kHeadTokens = 1;
+  static constexpr std::size_t kHeadSums = 4;
+  static constexpr std::size_t kHeadTokens = 8;
+  static constexpr std::size_t kHeadAheadBytes = 0;
   static constexpr std::size_t kRowStep = 1;
   using Wide = std::int16_t;
   static Wide widen_row(const std::int8_t* row) { return *row; }
-  static Sums mac_wide(Sums sum, Wide row, const std::int16_t* hidden) {
-    return sum + row * *hidden;
-  }
+  static std::int32_t sum_lanes(Sums sum) { return sum; }
+  static Wide load_wide(const std::int16_t* state) { return *state; }
+  static Sums mac_wide(Sums sum, Wide row, Wide state) { return sum + row * state; }
 
   static Bytes hide(Bytes bytes) {
     asm("" : "+r"(bytes.at[0]), "+r"(bytes.at[1]), "+r"(bytes.at[2]), "+r"(bytes.at[3]));

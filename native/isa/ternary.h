@@ -20,6 +20,8 @@
 //   kSumRegisters               registers that may hold sums
 //   kLineSums                   the same where whole lines are multiplied (gemv_lines.h), which
 //                               kLineTokens tokens and more are; 0: never
+//   kLineTiles                  tiles that share a broadcast there
+//   kLineAheadBytes             kAheadBytes there
 //   kAheadBytes                 how far ahead of their use weights are prefetched (0: the hardware
 //                               does it better)
 //   kOneStream                  whether memory is read best in one stream a thread

@@ -273,20 +273,23 @@ void check_elements(std::size_t n) {
     expect(std::fabs(ours.dot_float[type](row, x.data(), n) - exact) <= 1e-6 * size, "dot_float",
            type, n);
   }
-  std::vector<std::int16_t> hidden(kDotTokens * n);
+  const std::size_t blocks = (n + kStateBlock - 1) / kStateBlock;
+  std::vector<std::int16_t> states(kMostHeadTokens * blocks * kStateBlock);
   const int top = std::min(32767, static_cast<int>(2147483647 / (127 * n)));
-  for (auto& it : hidden) it = static_cast<std::int16_t>(random_in(-top, top));
-  const std::size_t apart = n + 7;
-  std::vector<std::int8_t> rows(kDotRows * apart);
+  constexpr std::size_t kRows = 9;  // more than are walked together
+  std::vector<std::int8_t> rows(kRows * n + kStateBlock);
   for (auto& it : rows) it = static_cast<std::int8_t>(random_in(-127, 127));
-  for (std::size_t count = 1; count <= kDotRows; ++count) {
-    for (std::size_t tokens = 1; tokens <= kDotTokens; ++tokens) {
-      std::int32_t our_sums[kDotTokens][kDotRows] = {};
-      std::int32_t their_sums[kDotTokens][kDotRows] = {};
-      ours.dot_rows(rows.data(), apart, count, hidden.data(), n, tokens, our_sums);
-      theirs.dot_rows(rows.data(), apart, count, hidden.data(), n, tokens, their_sums);
-      expect(std::equal(our_sums[0], our_sums[0] + kDotTokens * kDotRows, their_sums[0]),
-             "dot_rows", count, n);
+  for (std::size_t tokens = 1; tokens <= std::min(ours.head_tokens, theirs.head_tokens); ++tokens) {
+    for (std::size_t i = 0; i < blocks * tokens * kStateBlock; ++i) {
+      const std::size_t at = i / (tokens * kStateBlock) * kStateBlock + i % kStateBlock;
+      states[i] = static_cast<std::int16_t>(at < n ? random_in(-top, top) : 0);
+    }
+    for (std::size_t count = 1; count <= kRows; ++count) {
+      std::vector<std::int32_t> our_sums(tokens * (kRows + 2), 5);
+      std::vector<std::int32_t> their_sums = our_sums;
+      ours.dot_rows(rows.data(), count, n, states.data(), tokens, our_sums.data(), kRows + 2);
+      theirs.dot_rows(rows.data(), count, n, states.data(), tokens, their_sums.data(), kRows + 2);
+      expect(our_sums == their_sums, "dot_rows", count, n);
     }
   }
   std::vector<std::uint8_t> our_bias(n);

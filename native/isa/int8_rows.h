@@ -1,0 +1,86 @@
+// Int8 rows of the lm_head times the 16-bit hidden states of some tokens. V provides
+//
+//   Wide, widen_row(at)         kRowStep int8 as 16-bit values
+//   mac_wide(sums, row, state)  sums + the products of a row's and a state's
+//   load_wide(at)               kRowStep values of a state
+//   sum_lanes(sums)             one int32
+//   kHeadSums, kHeadTokens      registers that may hold sums; tokens that are taken together
+//   kHeadAheadBytes             how far ahead of their use rows are prefetched (0: not at all)
+#pragma once
+
+#include <array>
+#include <utility>
+
+#include "isa/elements.h"
+#include "isa/ops.h"
+
+namespace trine {
+namespace {
+
+// Rows that are walked together, far apart from each other: as many streams fill memory's pipes
+// better than one, and a state that was loaded serves all of them.
+template <class V, std::size_t kTokens>
+constexpr std::size_t kHeadRows = V::kHeadSums / kTokens < 4 ? V::kHeadSums / kTokens : 4;
+
+template <class V, std::size_t kRows, std::size_t kTokens>
+void rows_together(const std::int8_t* rows, std::size_t apart, std::size_t n,
+                   const std::int16_t* states, std::int32_t* sums, std::size_t stride) {
+  // Loops over sums are unrolled by order: left to itself, gcc 12 keeps the sums in memory.
+  typename V::Sums acc[kRows][kTokens] = {};
+  for (std::size_t block = 0; block < n; block += kStateBlock, states += kTokens * kStateBlock) {
+    for (std::size_t row = 0; V::kHeadAheadBytes > 0 && row < kRows; ++row) {
+      prefetch_l2(rows + row * apart * n + block + V::kHeadAheadBytes);
+    }
+    for (std::size_t step = 0; step < kStateBlock; step += V::kRowStep) {
+      typename V::Wide wide[kRows];
+      for (std::size_t row = 0; row < kRows; ++row) {
+        wide[row] = V::widen_row(rows + row * apart * n + block + step);
+      }
+#pragma GCC unroll 8
+      for (std::size_t t = 0; t < kTokens; ++t) {
+        const auto state = V::load_wide(states + t * kStateBlock + step);
+#pragma GCC unroll 4
+        for (std::size_t row = 0; row < kRows; ++row) {
+          acc[row][t] = V::hide(V::mac_wide(acc[row][t], wide[row], state));
+        }
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (std::size_t t = 0; t < kTokens; ++t) {
+#pragma GCC unroll 4
+    for (std::size_t row = 0; row < kRows; ++row) {
+      sums[t * stride + row * apart] = V::sum_lanes(acc[row][t]);
+    }
+  }
+}
+
+template <class V, std::size_t kTokens>
+void rows_of(const std::int8_t* rows, std::size_t count, std::size_t n, const std::int16_t* states,
+             std::int32_t* sums, std::size_t stride) {
+  constexpr std::size_t kRows = kHeadRows<V, kTokens>;
+  const std::size_t apart = count / kRows;
+  for (std::size_t row = 0; row < apart; ++row) {
+    rows_together<V, kRows, kTokens>(rows + row * n, apart, n, states, sums + row, stride);
+  }
+  for (std::size_t row = apart * kRows; row < count; ++row) {
+    rows_together<V, 1, kTokens>(rows + row * n, 0, n, states, sums + row, stride);
+  }
+}
+
+template <class V, std::size_t... kBefore>
+constexpr std::array<decltype(&rows_of<V, 1>), sizeof...(kBefore)> rows_by_tokens(
+    std::index_sequence<kBefore...>) {
+  return {rows_of<V, kBefore + 1>...};
+}
+
+template <class V>
+void dot_rows(const std::int8_t* rows, std::size_t count, std::size_t n, const std::int16_t* states,
+              std::size_t tokens, std::int32_t* sums, std::size_t stride) {
+  static_assert(V::kHeadTokens <= kMostHeadTokens);
+  constexpr auto kBy = rows_by_tokens<V>(std::make_index_sequence<V::kHeadTokens>());
+  kBy[tokens - 1](rows, count, n, states, sums, stride);
+}
+
+}  // namespace
+}  // namespace trine

@@ -58,7 +58,7 @@ void accumulate(const std::string& isa, const std::string& code_name, Bytes tile
   }
   std::vector<Scratch> scratch;
   for (int worker = 0; worker < pool.threads(); ++worker) scratch.emplace_back(ops);
-  const Multiplication product(ops, matrix, quantised, pool.threads());
+  const Multiplication product(ops, matrix, quantised);
   std::int32_t* const sums = out.data();
   const auto keep = [&](const Block& block) {
     for (std::size_t t = 0; t < block.tokens; ++t) {
@@ -66,9 +66,10 @@ void accumulate(const std::string& isa, const std::string& code_name, Bytes tile
                   block.sums + t * block.stride, block.tiles * kTileRows * sizeof *sums);
     }
   };
-  Items items;
-  pool.run(
-      [&](int worker) { product.work(items, scratch[static_cast<std::size_t>(worker)], keep); });
+  Items items(pool.threads());
+  pool.run([&](int worker) {
+    product.work(worker, items, scratch[static_cast<std::size_t>(worker)], keep);
+  });
 }
 
 // Packs a matrix of a Hugging Face checkpoint; false when it holds the illegal code.
@@ -86,7 +87,7 @@ bool pack_hf(const std::string& code_name, Packed packed,
         "tiles and row sums must have the size of the packed matrix");
   std::atomic<bool> legal{true};
   const nb::gil_scoped_release no_gil;
-  Items items;
+  Items items(pool.threads());
   pool.run([&](int) {
     for (std::size_t tile = items.take(); tile < count; tile = items.take()) {
       for (std::size_t r = 0; r < kTileRows; ++r) {

@@ -69,7 +69,7 @@ class BitLinear {
     quantised_.begin(matrix.code, tokens, matrix.k);
     const std::size_t group =
         quantised_.uses_gemm() ? static_cast<std::size_t>(ops_.ternary.gemm_tokens) : 1;
-    const Multiplication product(ops_, matrix, quantised_, pool_.threads());
+    const Multiplication product(ops_, matrix, quantised_);
     const auto write = [&](const Block& block) {
       const std::size_t row = block.first_tile * kTileRows;
       const std::size_t n = std::min(block.tiles * kTileRows, rows - row);
@@ -79,8 +79,8 @@ class BitLinear {
                                 quantised_.scales()[token], out + token * rows + row);
       }
     };
-    Items groups;
-    Items products;
+    Items groups(pool_.threads());
+    Items products(pool_.threads());
     pool_.run([&](int worker) {
       for (std::size_t g = groups.take(); g * group < tokens; g = groups.take()) {
         for (std::size_t t = g * group; t < std::min(tokens, (g + 1) * group); ++t) {
@@ -91,7 +91,7 @@ class BitLinear {
         if (quantised_.uses_gemm()) quantised_.arrange(g);
       }
       pool_.barrier();
-      product.work(products, scratch_[static_cast<std::size_t>(worker)], write);
+      product.work(worker, products, scratch_[static_cast<std::size_t>(worker)], write);
     });
   }
 

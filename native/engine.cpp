@@ -14,14 +14,6 @@ using Clock = std::chrono::steady_clock;
 // Ctrl-C must be seen within 100 ms; a check takes a microsecond.
 constexpr std::chrono::milliseconds kStopInterval{20};
 
-// What a worker fetches of the next weights while it waits: at most kAheadBytes, which fit the L2
-// cache of any core, in steps of kFetchBytes.
-constexpr std::size_t kAheadBytes = std::size_t{192} << 10;
-constexpr std::size_t kFetchBytes = 1024;
-
-// The multiplication after each.
-constexpr Fused kAfter[kFused] = {kOutput, kGateUp, kDown, kQkv};
-
 std::int64_t now() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch())
       .count();
@@ -35,7 +27,7 @@ Engine::Worker::Worker(const Ops& ops, const Weights& weights)
       queries(kAttendRows * weights.geometry().head_dim),
       mixed(kAttendRows * weights.geometry().head_dim),
       normed(weights.widest_k()),
-      next{nullptr, 0} {}
+      quantised(ops, 1, weights.widest_k()) {}
 
 Engine::Engine(const Ops& ops, const Weights& weights, Pool& pool, const Table& embedding,
                const float* cos, const float* sin, std::size_t positions, std::size_t max_rows)
@@ -120,6 +112,8 @@ class Engine::Pass {
         qkv_width_(value_row_ + round_up(geometry_.key_rows(), kTileRows)),
         hidden_(hidden),
         watch_(watch),
+        items_{Items(engine.pool_.threads()), Items(engine.pool_.threads()),
+               Items(engine.pool_.threads())},
         last_stop_(Clock::now()) {
     if (watch.tap) engine.normed_ = AlignedArray<float>(count_ * weights_.widest_k());
   }
@@ -129,7 +123,6 @@ class Engine::Pass {
   void work(int worker) {
     std::size_t phase = 0;
     if (worker == 0) begin_ = now();
-    expect(worker, 0, kQkv);
     embed(worker, phase);
     for (std::size_t layer = 0; layer < geometry_.layers; ++layer) {
       attend(worker, phase, layer);
@@ -150,34 +143,15 @@ class Engine::Pass {
       if (layer >= 0) ask_to_stop();
     }
     ++phase;
-    Multiplication::Start& next = engine_.workers_[static_cast<std::size_t>(worker)].next;
-    engine_.pool_.barrier([&] { return fetch_ahead(next); });
-    if (worker == 0 && watch_.events != nullptr) {
-      const std::int64_t end = now();
-      watch_.events->push_back({step, layer, begin_, end});
-      begin_ = end;
-    }
+    engine_.pool_.barrier();
+    record(worker, step, layer);
   }
 
-  // Fetches a KiB of the weights that come next, while the other workers are not done: the memory
-  // would rest, where it is what a decoded token waits for. False when there is enough.
-  bool fetch_ahead(Multiplication::Start& next) const {
-    if (next.bytes < kFetchBytes) return false;
-    for (std::size_t at = 0; at < kFetchBytes; at += kLineBytes)
-      __builtin_prefetch(next.at + at, 0, 2);
-    next.at += kFetchBytes;
-    next.bytes -= kFetchBytes;
-    return true;
-  }
-
-  // `fused` of `layer` is the next multiplication.
-  void expect(int worker, std::size_t layer, Fused fused) {
-    Multiplication::Start& next = engine_.workers_[static_cast<std::size_t>(worker)].next;
-    next = {nullptr, 0};
-    if (count_ > ops_.ternary.gemv_most[weights_.code()] || layer == geometry_.layers) return;
-    next = Multiplication::start_of_gemv(weights_.matrix(layer, fused), engine_.pool_.threads(),
-                                         worker);
-    next.bytes = std::min(next.bytes, kAheadBytes);
+  void record(int worker, Step step, int layer) {
+    if (worker != 0 || watch_.events == nullptr) return;
+    const std::int64_t end = now();
+    watch_.events->push_back({step, layer, begin_, end});
+    begin_ = end;
   }
 
   // Read by the others behind the barrier, at the end of a layer.
@@ -214,49 +188,69 @@ class Engine::Pass {
   // Norm and quantisation of `from` [rows][n], the input of the next multiplication.
   void norm(int worker, std::size_t& phase, Step step, std::size_t layer, Norm which,
             const float* from, std::size_t n) {
-    QuantisedTokens& quantised = engine_.quantised_;
-    if (worker == 0) quantised.begin(weights_.code(), count_, n);
-    engine_.pool_.barrier();
-    const std::size_t group = norm_group();
+    const int number = static_cast<int>(layer);
     // A model without sub-norms only quantises here.
     const bool present = geometry_.sub_norms || (which != kAttentionNorm && which != kFfnNorm);
-    float* normed = engine_.workers_[static_cast<std::size_t>(worker)].normed.data();
-    run(worker, phase, step, static_cast<int>(layer), [&](Items& items) {
-      const std::size_t groups = (count_ + group - 1) / group;
-      for (std::size_t g = items.take(); g < groups; g = items.take()) {
-        for (std::size_t row = g * group; row < std::min(count_, (g + 1) * group); ++row) {
-          const float* values = from + row * n;
-          if (present) {
-            float* to = watch_.tap ? engine_.normed_.data() + row * n : normed;
-            decoder_.rms_norm(values, weights_.norm(layer, which), n, geometry_.rms_norm_eps, to);
-            values = to;
+    const float* weight = present ? weights_.norm(layer, which) : nullptr;
+    QuantisedTokens& quantised = input(worker);
+    if (count_ == 1) {
+      // Every worker for itself: sooner done than waited for.
+      quantised.begin(weights_.code(), 1, n);
+      norm_row(worker, 0, weight, from, n, worker == 0);
+      record(worker, step, number);
+    } else {
+      if (worker == 0) quantised.begin(weights_.code(), count_, n);
+      engine_.pool_.barrier();
+      const std::size_t group = norm_group();
+      run(worker, phase, step, number, [&](Items& items) {
+        const std::size_t groups = (count_ + group - 1) / group;
+        for (std::size_t g = items.take(); g < groups; g = items.take()) {
+          for (std::size_t row = g * group; row < std::min(count_, (g + 1) * group); ++row) {
+            norm_row(worker, row, weight, from + row * n, n, true);
           }
-          *quantised.scale(row) = decoder_.quantise(values, n, quantised.codes(row));
-          quantised.finish(row);
+          if (quantised.uses_gemm()) quantised.arrange(g);
         }
-        if (quantised.uses_gemm()) quantised.arrange(g);
-      }
-    });
-    tap(worker, step, static_cast<int>(layer), present ? engine_.normed_.data() : from, n,
-        quantised.scales());
+      });
+    }
+    tap(worker, step, number, present ? engine_.normed_.data() : from, n, quantised.scales());
+  }
+
+  // What the next multiplication multiplies with.
+  QuantisedTokens& input(int worker) const {
+    return count_ == 1 ? engine_.workers_[static_cast<std::size_t>(worker)].quantised
+                       : engine_.quantised_;
+  }
+
+  // weight null: no norm. `show`: the tap shall see the normed values of this one.
+  void norm_row(int worker, std::size_t row, const float* weight, const float* values,
+                std::size_t n, bool show) {
+    QuantisedTokens& quantised = input(worker);
+    if (weight != nullptr) {
+      float* const to = watch_.tap && show
+                            ? engine_.normed_.data() + row * n
+                            : engine_.workers_[static_cast<std::size_t>(worker)].normed.data();
+      decoder_.rms_norm(values, weight, n, geometry_.rms_norm_eps, to);
+      values = to;
+    }
+    *quantised.scale(row) = decoder_.quantise(values, n, quantised.codes(row));
+    quantised.finish(row);
   }
 
   template <class Epilogue>
   void multiply(int worker, std::size_t& phase, Step step, std::size_t layer, Fused fused,
                 const Epilogue& epilogue) {
     const TernaryMatrix matrix = weights_.matrix(layer, fused);
-    expect(worker, fused == kDown ? layer + 1 : layer, kAfter[fused]);
-    const Multiplication product(ops_, matrix, engine_.quantised_, engine_.pool_.threads());
+    const Multiplication product(ops_, matrix, input(worker));
     run(worker, phase, step, static_cast<int>(layer), [&](Items& items) {
-      product.work(items, engine_.workers_[static_cast<std::size_t>(worker)].scratch, epilogue);
+      product.work(worker, items, engine_.workers_[static_cast<std::size_t>(worker)].scratch,
+                   epilogue);
     });
   }
 
   // out[token][row] = or += the dequantised sums of a block.
   template <class Write>
-  void dequantise(const Block& block, const float* tile_scales, std::size_t columns, float* out,
-                  std::size_t out_stride, const Write& write) {
-    const float* scales = engine_.quantised_.scales();
+  void dequantise(const Block& block, const float* scales, const float* tile_scales,
+                  std::size_t columns, float* out, std::size_t out_stride, const Write& write) {
     const std::size_t first = block.first_tile * kTileRows;
     for (std::size_t t = 0; t < block.tokens; ++t) {
       const std::size_t token = block.first_token + t;
@@ -281,8 +275,8 @@ class Engine::Pass {
     float* const qkv = engine_.qkv_.data();
     norm(worker, phase, kInputNormStep, layer, kInputNorm, x, geometry_.hidden);
     multiply(worker, phase, kQkvStep, layer, kQkv, [&](const Block& block) {
-      dequantise(block, weights_.tile_scales(layer, kQkv), qkv_width_, qkv, qkv_width_,
-                 decoder_.dequantise);
+      dequantise(block, input(worker).scales(), weights_.tile_scales(layer, kQkv), qkv_width_, qkv,
+                 qkv_width_, decoder_.dequantise);
     });
     tap(worker, kQkvStep, number, qkv, qkv_width_, nullptr);
 
@@ -312,8 +306,8 @@ class Engine::Pass {
     norm(worker, phase, kAttentionNormStep, layer, kAttentionNorm, engine_.mixed_.data(),
          geometry_.query_rows());
     multiply(worker, phase, kOutputStep, layer, kOutput, [&](const Block& block) {
-      dequantise(block, weights_.tile_scales(layer, kOutput), geometry_.hidden, x, geometry_.hidden,
-                 decoder_.dequantise_add);
+      dequantise(block, input(worker).scales(), weights_.tile_scales(layer, kOutput),
+                 geometry_.hidden, x, geometry_.hidden, decoder_.dequantise_add);
     });
     tap(worker, kOutputStep, number, x, geometry_.hidden, nullptr);
   }
@@ -367,7 +361,7 @@ class Engine::Pass {
     norm(worker, phase, kPostNormStep, layer, kPostNorm, x, geometry_.hidden);
     multiply(worker, phase, kGateUpStep, layer, kGateUp, [&](const Block& block) {
       const float gate_scale = weights_.tile_scales(layer, kGateUp)[0];
-      const float* scales = engine_.quantised_.scales();
+      const float* scales = input(worker).scales();
       for (std::size_t t = 0; t < block.tokens; ++t) {
         const std::size_t token = block.first_token + t;
         for (std::size_t tile = 0; tile < block.tiles; ++tile) {
@@ -383,8 +377,8 @@ class Engine::Pass {
 
     norm(worker, phase, kFfnNormStep, layer, kFfnNorm, inner, ffn);
     multiply(worker, phase, kDownStep, layer, kDown, [&](const Block& block) {
-      dequantise(block, weights_.tile_scales(layer, kDown), geometry_.hidden, x, geometry_.hidden,
-                 decoder_.dequantise_add);
+      dequantise(block, input(worker).scales(), weights_.tile_scales(layer, kDown),
+                 geometry_.hidden, x, geometry_.hidden, decoder_.dequantise_add);
     });
     if (worker == 0) stopped_ = stop_next_;
     engine_.pool_.barrier();

@@ -107,7 +107,7 @@ class Engine {
     AlignedArray<float> queries;
     AlignedArray<float> mixed;
     AlignedArray<float> normed;
-    Multiplication::Start next;
+    QuantisedTokens quantised;  // of the only token
   };
   class Pass;
 

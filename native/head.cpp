@@ -20,11 +20,12 @@ constexpr std::size_t kItemRows = 84;
 // Every worker takes items of rows until none is left.
 template <class Body>
 void for_rows(Pool& pool, std::size_t count, std::size_t item_rows, const Body& body) {
-  Items items;
+  Items items(pool.threads());
   const std::size_t all = (count + item_rows - 1) / item_rows;
   pool.run([&](int worker) {
-    for (std::size_t item = items.take(); item < all; item = items.take()) {
-      body(worker, item * item_rows, std::min(count, (item + 1) * item_rows));
+    for (Items::Range some = items.take(worker, all, 1); some.first < some.end;
+         some = items.take(worker, all, 1)) {
+      body(worker, some.first * item_rows, std::min(count, some.end * item_rows));
     }
   });
 }
@@ -212,15 +213,16 @@ float ScreenedHead::scan(const float* hidden) {
   const float s = ops_.decoder.quantise(hidden, n, quantised_.codes(0));
   *quantised_.scale(0) = s;
   quantised_.finish(0);
-  const Multiplication product(ops_, matrix_, quantised_, pool_.threads());
-  Items items;
+  const Multiplication product(ops_, matrix_, quantised_);
+  Items items(pool_.threads());
   pool_.run([&](int worker) {
-    product.work(items, scratch_[static_cast<std::size_t>(worker)], [&](const Block& block) {
-      const std::size_t first = block.first_tile * kTileRows;
-      for (std::size_t i = 0; i < block.tiles * kTileRows; ++i) {
-        scores_[first + i] = static_cast<float>(block.sums[i]) * scales_[first + i] / s;
-      }
-    });
+    product.work(
+        worker, items, scratch_[static_cast<std::size_t>(worker)], [&](const Block& block) {
+          const std::size_t first = block.first_tile * kTileRows;
+          for (std::size_t i = 0; i < block.tiles * kTileRows; ++i) {
+            scores_[first + i] = static_cast<float>(block.sums[i]) * scales_[first + i] / s;
+          }
+        });
   });
   double error = 0.0;
   for (std::size_t i = 0; i < n; ++i) {

@@ -6,9 +6,8 @@
 namespace trine {
 namespace {
 
-// Weights of one item of a GEMV: large enough for streams that are far apart, small enough that a
-// worker that is held up leaves its share to the others.
-constexpr std::size_t kGemvChunkBytes = std::size_t{160} << 10;
+// Weights that a worker takes at once in a GEMV, and less towards the end.
+constexpr std::size_t kGemvChunkBytes = std::size_t{400} << 10;
 
 // One item of a GEMM goes along K in pieces: a piece of weights is unpacked into the L1 cache for
 // all tokens, a piece of all tokens' activations stays in the L2 cache for all tiles, beside the
@@ -18,14 +17,6 @@ constexpr std::size_t kGemmChunkSteps = 3;  // of gemm_tiles each
 
 // Tiles whose sums a worker holds in a GEMV.
 constexpr std::size_t kMaxGemvTiles = 256;
-
-// As many chunks for each worker, all of about one size.
-std::size_t gemv_chunk_tiles(const TernaryMatrix& matrix, int workers) {
-  const std::size_t bytes = matrix.tiles * matrix.tile_bytes();
-  const std::size_t chunks =
-      round_up(bytes / kGemvChunkBytes + 1, static_cast<std::size_t>(workers));
-  return std::min((matrix.tiles + chunks - 1) / chunks, kMaxGemvTiles);
-}
 
 std::size_t widest_k(std::size_t k) { return std::max(padded_k(kTwoBit, k), padded_k(kBase3, k)); }
 
@@ -91,46 +82,39 @@ Scratch::Scratch(const Ops& ops)
           kTileRows) {}
 
 Multiplication::Multiplication(const Ops& ops, const TernaryMatrix& matrix,
-                               const QuantisedTokens& tokens, int workers)
+                               const QuantisedTokens& tokens)
     : ops_(ops), matrix_(matrix), tokens_(tokens) {
-  if (tokens.uses_gemm()) {
-    const auto group = static_cast<std::size_t>(ops.ternary.gemm_tokens);
-    // Blocks of one size, so that weights are unpacked for as many tokens in each.
-    const std::size_t most = kGemmTokens / group;
-    const std::size_t blocks = (tokens.groups() + most - 1) / most;
-    block_groups_ = (tokens.groups() + blocks - 1) / blocks;
-    chunk_tiles_ = kGemmChunkSteps * static_cast<std::size_t>(ops.ternary.gemm_tiles);
-  } else {
-    block_groups_ = 1;
-    chunk_tiles_ = gemv_chunk_tiles(matrix, workers);
+  if (!tokens.uses_gemm()) {
+    chunk_tiles_ = std::clamp<std::size_t>(kGemvChunkBytes / matrix.tile_bytes(), 1, kMaxGemvTiles);
+    return;
   }
+  const auto group = static_cast<std::size_t>(ops.ternary.gemm_tokens);
+  // Blocks of one size, so that weights are unpacked for as many tokens in each.
+  const std::size_t most = kGemmTokens / group;
+  const std::size_t blocks = (tokens.groups() + most - 1) / most;
+  block_groups_ = (tokens.groups() + blocks - 1) / blocks;
+  chunk_tiles_ = kGemmChunkSteps * static_cast<std::size_t>(ops.ternary.gemm_tiles);
   chunks_ = (matrix.tiles + chunk_tiles_ - 1) / chunk_tiles_;
-  const std::size_t blocks =
-      tokens.uses_gemm() ? (tokens.groups() + block_groups_ - 1) / block_groups_ : 1;
-  items_ = chunks_ * blocks;
+  items_ = chunks_ * ((tokens.groups() + block_groups_ - 1) / block_groups_);
 }
 
-Multiplication::Start Multiplication::start_of_gemv(const TernaryMatrix& matrix, int workers,
-                                                    int worker) {
-  const std::size_t chunk = gemv_chunk_tiles(matrix, workers);
-  const std::size_t first = std::min(chunk * static_cast<std::size_t>(worker), matrix.tiles);
-  return {matrix.data + first * matrix.tile_bytes(),
-          std::min(chunk, matrix.tiles - first) * matrix.tile_bytes()};
-}
-
-void Multiplication::work(Items& items, Scratch& scratch, const Epilogue& epilogue) const {
-  for (std::size_t item = items.take(); item < items_; item = items.take()) {
-    if (tokens_.uses_gemm()) {
+void Multiplication::work(int worker, Items& items, Scratch& scratch,
+                          const Epilogue& epilogue) const {
+  if (tokens_.uses_gemm()) {
+    for (std::size_t item = items.take(); item < items_; item = items.take()) {
       gemm(item, scratch, epilogue);
-    } else {
-      gemv(item, scratch, epilogue);
     }
+    return;
+  }
+  for (Items::Range tiles = items.take(worker, matrix_.tiles, chunk_tiles_);
+       tiles.first < tiles.end; tiles = items.take(worker, matrix_.tiles, chunk_tiles_)) {
+    gemv(tiles, scratch, epilogue);
   }
 }
 
-void Multiplication::gemv(std::size_t item, Scratch& scratch, const Epilogue& epilogue) const {
-  const std::size_t first = item * chunk_tiles_;
-  const std::size_t tiles = std::min(chunk_tiles_, matrix_.tiles - first);
+void Multiplication::gemv(Items::Range range, Scratch& scratch, const Epilogue& epilogue) const {
+  const std::size_t first = range.first;
+  const std::size_t tiles = range.end - first;
   const std::size_t stride = tiles * kTileRows;
   // The first group brings the weights to the cache for the others.
   const auto most = static_cast<std::size_t>(ops_.ternary.gemv_tokens);

@@ -95,30 +95,23 @@ class Scratch {
 // One product, worked on by every worker of a pool inside a run.
 class Multiplication {
  public:
-  Multiplication(const Ops& ops, const TernaryMatrix& matrix, const QuantisedTokens& tokens,
-                 int workers);
-
-  // Weights of the item that `worker` is likely to take first, in a GEMV: `bytes` from `at`.
-  struct Start {
-    const std::uint8_t* at;
-    std::size_t bytes;
-  };
-  static Start start_of_gemv(const TernaryMatrix& matrix, int workers, int worker);
+  Multiplication(const Ops& ops, const TernaryMatrix& matrix, const QuantisedTokens& tokens);
 
   // Takes items until none is left.
-  void work(Items& items, Scratch& scratch, const Epilogue& epilogue) const;
+  void work(int worker, Items& items, Scratch& scratch, const Epilogue& epilogue) const;
 
  private:
-  void gemv(std::size_t item, Scratch& scratch, const Epilogue& epilogue) const;
+  void gemv(Items::Range tiles, Scratch& scratch, const Epilogue& epilogue) const;
   void gemm(std::size_t item, Scratch& scratch, const Epilogue& epilogue) const;
 
   const Ops& ops_;
   const TernaryMatrix& matrix_;
   const QuantisedTokens& tokens_;
   std::size_t chunk_tiles_;
-  std::size_t chunks_;
-  std::size_t block_groups_;
-  std::size_t items_;
+  // Of a GEMM.
+  std::size_t chunks_ = 0;
+  std::size_t block_groups_ = 0;
+  std::size_t items_ = 0;
 };
 
 }  // namespace trine

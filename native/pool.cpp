@@ -97,12 +97,15 @@ void Pool::work(int worker) {
   }
 }
 
-bool Pool::arrive() {
-  if (arrived_.fetch_add(1, std::memory_order_acq_rel) < threads_ - 1) return false;
+void Pool::barrier() {
+  const std::uint64_t number = barrier_number_.load(std::memory_order_acquire);
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) < threads_ - 1) {
+    wait_until([&] { return barrier_number_.load() != number; });
+    return;
+  }
   arrived_.store(0, std::memory_order_relaxed);
   barrier_number_.fetch_add(1);
   tell();
-  return true;
 }
 
 }  // namespace trine

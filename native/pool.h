@@ -1,6 +1,7 @@
 // The threads that a forward pass runs on.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -30,28 +31,14 @@ class Pool {
   void run(const std::function<void(int)>& body);
 
   // Inside a run: returns when every worker has called it. All that workers wrote before is
-  // visible to all after. While it waits, it calls `idle` until that returns false.
-  template <class Idle>
-  void barrier(const Idle& idle) {
-    const std::uint64_t number = barrier_number_.load(std::memory_order_acquire);
-    if (arrive()) return;
-    const auto done = [&] { return barrier_number_.load() != number; };
-    while (!done() && idle()) {
-    }
-    wait_until(done);
-  }
-  void barrier() {
-    barrier([] { return false; });
-  }
+  // visible to all after.
+  void barrier();
 
   static constexpr int kMaxThreads = 256;
 
  private:
   void work(int worker);
   void stop();
-
-  // Counts a worker that has come to the barrier; true when it is the last, which opens it.
-  bool arrive();
 
   // Returns when done() holds, which is sequentially consistent and follows a change that is told.
   void wait_until(const std::function<bool()>& done);
@@ -74,15 +61,51 @@ class Pool {
   std::atomic<int> sleepers_{0};
 };
 
-// Hands out 0 .. count - 1 in order, each once, to whichever worker asks first: a worker that the
-// system holds up does not hold up the others. Reset between two uses, with a barrier around it.
+// Hands out 0 .. count - 1, each once, to whichever worker asks first: a worker that the system
+// holds up does not hold up the others. Reset between two uses, with a barrier around it.
 class Items {
  public:
-  void reset() { next_.store(0, std::memory_order_relaxed); }
-  std::size_t take() { return next_.fetch_add(1, std::memory_order_relaxed); }
+  explicit Items(int workers) : next_(static_cast<std::size_t>(workers)) { reset(); }
+
+  void reset() {
+    for (Counter& next : next_) next.value.store(0, std::memory_order_relaxed);
+  }
+
+  // The next one in order, or any number of at least `count`.
+  std::size_t take() { return next_[0].value.fetch_add(1, std::memory_order_relaxed); }
+
+  struct Range {
+    std::size_t first;
+    std::size_t end;
+  };
+
+  // Next neighbours of a worker's own part of `count`, so that it goes through memory in one
+  // stream; when that is done, of the others' parts. Half of what is left of a part, at most
+  // `most`: each is an atomic operation, which holds up the loads behind it, and towards the end
+  // everybody is to be done at once. Empty when none is left. Not to be mixed with take().
+  Range take(int worker, std::size_t count, std::size_t most) {
+    const std::size_t parts = next_.size();
+    for (std::size_t i = 0; i < parts; ++i) {
+      const std::size_t part = (static_cast<std::size_t>(worker) + i) % parts;
+      const std::size_t begin = count * part / parts;
+      const std::size_t size = count * (part + 1) / parts - begin;
+      std::atomic<std::size_t>& next = next_[part].value;
+      std::size_t at = next.load(std::memory_order_relaxed);
+      while (at < size) {
+        const std::size_t some = std::min(most, (size - at + 1) / 2);
+        if (next.compare_exchange_weak(at, at + some, std::memory_order_relaxed)) {
+          return {begin + at, begin + at + some};
+        }
+      }
+    }
+    return {count, count};
+  }
 
  private:
-  std::atomic<std::size_t> next_{0};
+  struct alignas(64) Counter {
+    std::atomic<std::size_t> value{0};
+  };
+  std::vector<Counter> next_;
 };
 
 }  // namespace trine

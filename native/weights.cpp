@@ -129,7 +129,7 @@ bool Weights::set_linear(std::size_t layer, Linear linear, const HfMatrix& from,
   std::int32_t* sums = it.row_sums[fused].data() + first_tile * kTileRows;
 
   std::atomic<bool> legal{true};
-  Items items;
+  Items items(pool.threads());
   pool.run([&](int) {
     for (std::size_t tile = items.take(); tile < count; tile = items.take()) {
       for (std::size_t r = 0; r < lanes; ++r) {

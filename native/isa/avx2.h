@@ -145,6 +145,7 @@ struct Avx2 {
 
   static constexpr std::size_t kHeadSums = 8;
   static constexpr std::size_t kHeadTokens = 2;
+  static constexpr std::size_t kHeadAheadTokens = 1;
   static constexpr std::size_t kHeadAheadBytes = kAheadBytes;
   static constexpr std::size_t kRowStep = 16;
   using Wide = __m256i;

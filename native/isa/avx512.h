@@ -129,7 +129,8 @@ struct Avx512Bw {
 
   static constexpr std::size_t kHeadSums = 24;
   static constexpr std::size_t kHeadTokens = 8;
-  static constexpr std::size_t kHeadAheadBytes = 2048;
+  static constexpr std::size_t kHeadAheadTokens = 4;
+  static constexpr std::size_t kHeadAheadBytes = 4096;
   static constexpr std::size_t kRowStep = 32;
   using Wide = __m512i;
   static Wide widen_row(const std::int8_t* row) {

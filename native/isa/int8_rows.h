@@ -5,7 +5,8 @@
 //   load_wide(at)               kRowStep values of a state
 //   sum_lanes(sums)             one int32
 //   kHeadSums, kHeadTokens      registers that may hold sums; tokens that are taken together
-//   kHeadAheadBytes             how far ahead of their use rows are prefetched (0: not at all)
+//   kHeadAheadBytes             how far ahead of their use rows are prefetched (0: not at all), for
+//                               kHeadAheadTokens tokens and more
 #pragma once
 
 #include <array>
@@ -25,11 +26,12 @@ constexpr std::size_t kHeadRows = V::kHeadSums / kTokens < 4 ? V::kHeadSums / kT
 template <class V, std::size_t kRows, std::size_t kTokens>
 void rows_together(const std::int8_t* rows, std::size_t apart, std::size_t n,
                    const std::int16_t* states, std::int32_t* sums, std::size_t stride) {
+  constexpr std::size_t kAhead = kTokens < V::kHeadAheadTokens ? 0 : V::kHeadAheadBytes;
   // Loops over sums are unrolled by order: left to itself, gcc 12 keeps the sums in memory.
   typename V::Sums acc[kRows][kTokens] = {};
   for (std::size_t block = 0; block < n; block += kStateBlock, states += kTokens * kStateBlock) {
-    for (std::size_t row = 0; V::kHeadAheadBytes > 0 && row < kRows; ++row) {
-      prefetch_l2(rows + row * apart * n + block + V::kHeadAheadBytes);
+    for (std::size_t row = 0; kAhead > 0 && row < kRows; ++row) {
+      prefetch_l2(rows + row * apart * n + block + kAhead);
     }
     for (std::size_t step = 0; step < kStateBlock; step += V::kRowStep) {
       typename V::Wide wide[kRows];

@@ -111,6 +111,7 @@ struct NeonDotprod {
 
   static constexpr std::size_t kHeadSums = 16;
   static constexpr std::size_t kHeadTokens = 4;
+  static constexpr std::size_t kHeadAheadTokens = 1;
   static constexpr std::size_t kHeadAheadBytes = kAheadBytes;
   static constexpr std::size_t kRowStep = 8;
   using Wide = int16x8_t;

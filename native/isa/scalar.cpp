@@ -161,6 +161,7 @@ struct Scalar {
 
   static constexpr std::size_t kHeadSums = 4;
   static constexpr std::size_t kHeadTokens = 8;
+  static constexpr std::size_t kHeadAheadTokens = 1;
   static constexpr std::size_t kHeadAheadBytes = 0;
   static constexpr std::size_t kRowStep = 1;
   using Wide = std::int16_t;

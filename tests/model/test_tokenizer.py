@@ -86,7 +86,8 @@ def test_pieces_of_a_stream_are_the_whole_and_never_part_of_a_character(
         shown = "".join(pieces[: count + 1])
         assert whole.startswith(shown)
         prefix = ours.decode(ids[: count + 1], continues=continues)
-        assert prefix in (shown, shown + "\ufffd")
+        # Two: Python's decoder waits for the third byte of a surrogate, which is no character.
+        assert prefix in (shown, shown + "\ufffd", shown + "\ufffd" * 2)
 
 
 @given(ids=st.lists(st.integers(0, 399), max_size=30))

@@ -11,7 +11,7 @@ from trine.profiling import bench
 from trine.profiling.bench import Case, Costs, Roofs, Sample, Setting
 from trine.profiling.bench_run import compare
 
-COSTS = Costs(body=1000, head=300, head_per_token=False, kv_position=8, macs=5000, max_rows=512)
+COSTS = Costs(body=1000, head=300, head_per_token=False, kv_position=8, macs=5000, head_macs=700, max_rows=512)
 SETTING = Setting(1300, "scalar", "two_bit", "int8", "int8", "float16", 1)
 
 
@@ -29,19 +29,20 @@ def test_a_matrix_of_tests_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("case", "tokens", "nbytes"),
+    ("case", "tokens", "nbytes", "heads"),
     [
         # Step i reads every weight once and the i keys so far.
-        (Case("tg", 3), 3, 3 * 1300 + 8 * (1 + 2 + 3)),
-        (Case("tg", 2, depth=10), 2, 2 * 1300 + 8 * (11 + 12)),
+        (Case("tg", 3), 3, 3 * 1300 + 8 * (1 + 2 + 3), 3),
+        (Case("tg", 2, depth=10), 2, 2 * 1300 + 8 * (11 + 12), 2),
         # The sessions of a batch share the weights and have keys of their own.
-        (Case("tg", 2, batch=4), 8, 2 * 1300 + 4 * 8 * (1 + 2)),
+        (Case("tg", 2, batch=4), 8, 2 * 1300 + 4 * 8 * (1 + 2), 8),
         # Two passes of at most 512 tokens, one row of logits.
-        (Case("pp", 600), 600, 2 * 1000 + 300 + 8 * (512 + 600)),
+        (Case("pp", 600), 600, 2 * 1000 + 300 + 8 * (512 + 600), 1),
     ],
 )
-def test_the_bytes_of_a_repetition(case: Case, tokens: int, nbytes: int) -> None:
-    assert bench.work_of(case, COSTS) == bench.Work(tokens, nbytes, 2 * 5000 * tokens)
+def test_the_work_of_a_repetition(case: Case, tokens: int, nbytes: int, heads: int) -> None:
+    ops = 2 * (5000 * tokens + 700 * heads)
+    assert bench.work_of(case, COSTS) == bench.Work(tokens, nbytes, ops)
 
 
 def test_a_screened_head_is_read_for_each_token_of_a_batch() -> None:

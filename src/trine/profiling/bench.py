@@ -63,7 +63,8 @@ class Costs:
     body, head: bytes of one pass over the ternary weights and over the lm_head.
     head_per_token: whether each token of a batch reads the head anew (a screened one does).
     kv_position: bytes of one position's keys and values in all layers.
-    macs: multiply-adds of all BitLinears for one token. max_rows: tokens of one pass.
+    macs: multiply-adds of all BitLinears for one token. head_macs: those of an lm_head whose rows
+    are int8 or trits, 0 for float rows. max_rows: tokens of one pass.
     """
 
     body: int
@@ -71,6 +72,7 @@ class Costs:
     head_per_token: bool
     kv_position: int
     macs: int
+    head_macs: int
     max_rows: int
 
 
@@ -84,11 +86,12 @@ class Work:
 
 
 def work_of(case: Case, costs: Costs) -> Work:
-    """The least that a repetition must read, and the OPs of its BitLinears.
+    """The least that a repetition must read, and its int8 OPs.
 
     Keys and values count once per pass and session. Activations stay in caches, and one embedding
     row a token is nothing beside the rest: both are left out, so that a share never flatters. OPs
-    are the int8 ones only, so attention and lm_head cost time and count for nothing.
+    are those of the BitLinears and of int8 or ternary rows of the lm_head (for the last token of a
+    prompt, for each decoded one), so attention and float rows cost time and count for nothing.
     """
     if case.stage == "pp":
         ends = [
@@ -97,12 +100,14 @@ def work_of(case: Case, costs: Costs) -> Work:
         ]
         keys = sum(case.depth + end for end in ends)
         nbytes = len(ends) * costs.body + costs.head + keys * costs.kv_position
-        return Work(case.tokens, nbytes, 2 * costs.macs * case.tokens)
+        macs = costs.macs * case.tokens + costs.head_macs
+        return Work(case.tokens, nbytes, 2 * macs)
     steps, batch = case.tokens, case.batch
     keys = batch * (steps * case.depth + steps * (steps + 1) // 2)
     heads = batch if costs.head_per_token else 1
     nbytes = steps * (costs.body + heads * costs.head) + keys * costs.kv_position
-    return Work(steps * batch, nbytes, 2 * costs.macs * steps * batch)
+    macs = (costs.macs + costs.head_macs) * steps * batch
+    return Work(steps * batch, nbytes, 2 * macs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,6 +270,7 @@ def _costs(engine: Engine, session: Session) -> bench.Costs:
         head_per_token=isinstance(engine.head, ScreenedHead),
         kv_position=session.cache.bytes_per_position,
         macs=engine.layers * engine.config.ternary_per_layer,
+        head_macs=0 if engine.head.kind == "float" else engine.config.embedding_elements,
         max_rows=engine.max_rows,
     )
 

@@ -11,10 +11,10 @@ spectrum  Z diag(s) Q^T with normal Z, a random orthogonal Q and singular values
           scaled to the random head's norm: a few directions carry much of a row, as in trained
           embeddings
 
-Hidden states are normal, for both. The screened head is the engine's own. With exact=True it goes on
-until the best row is certain; how many rows that takes is measured on the first states only, since
-a random head may need all of them. The last line is JSON. About 20 minutes and 2 GB with 10,000
-states on two cores.
+Hidden states are normal, for both. The screened head is the engine's own. With exact=True it goes
+on until the best row is certain; how many rows that takes is measured on the first states only,
+since a random head may need all of them. The last line is JSON. About 20 minutes and 2 GB with
+10,000 states on two cores.
 """
 
 from __future__ import annotations

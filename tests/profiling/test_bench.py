@@ -11,7 +11,9 @@ from trine.profiling import bench
 from trine.profiling.bench import Case, Costs, Roofs, Sample, Setting
 from trine.profiling.bench_run import compare
 
-COSTS = Costs(body=1000, head=300, head_per_token=False, kv_position=8, macs=5000, head_macs=700, max_rows=512)
+COSTS = Costs(
+    body=1000, head=300, head_per_token=False, kv_position=8, macs=5000, head_macs=700, max_rows=512
+)
 SETTING = Setting(1300, "scalar", "two_bit", "int8", "int8", "float16", 1)
 
 
@@ -42,11 +44,11 @@ def test_a_matrix_of_tests_in_order() -> None:
 )
 def test_the_work_of_a_repetition(case: Case, tokens: int, nbytes: int, heads: int) -> None:
     ops = 2 * (5000 * tokens + 700 * heads)
-    assert bench.work_of(case, COSTS) == bench.Work(tokens, nbytes, ops)
+    assert bench.work_of(case, COSTS) == bench.Work(tokens, nbytes, ops, 2 * 5000 * tokens)
 
 
 def test_a_screened_head_is_read_for_each_token_of_a_batch() -> None:
-    screened = Costs(1000, 300, True, 0, 5000, 512)
+    screened = Costs(1000, 300, True, 0, 5000, 700, 512)
     assert bench.work_of(Case("tg", 2, batch=4), screened).nbytes == 2 * (1000 + 4 * 300)
 
 
@@ -54,10 +56,11 @@ def test_only_the_run_is_timed_and_the_higher_neighbour_counts() -> None:
     now = 0.0
     log: list[str] = []
 
-    def spend(name: str, seconds: float) -> None:
+    def spend(name: str, seconds: float) -> float:
         nonlocal now
         now += seconds
         log.append(name)
+        return seconds / 4
 
     roofs: Iterator[Roofs] = iter([Roofs(10, 1), Roofs(30, 2), Roofs(20, None)])
 
@@ -69,7 +72,7 @@ def test_only_the_run_is_timed_and_the_higher_neighbour_counts() -> None:
         lambda: spend("run", 2), lambda: spend("reset", 50), probe, 2, lambda: now
     )
     assert log == ["probe", "run", "reset", "probe", "run", "reset", "probe"]
-    assert samples == [Sample(2, Roofs(30, 2)), Sample(2, Roofs(30, None))]
+    assert samples == [Sample(2, Roofs(30, 2), 0.5), Sample(2, Roofs(30, None), 0.5)]
 
 
 def test_a_ratio_is_taken_within_its_repetition() -> None:
@@ -82,6 +85,16 @@ def test_a_ratio_is_taken_within_its_repetition() -> None:
     assert (row.bandwidth_share.p10, row.bandwidth_share.p90) == pytest.approx((0.9, 0.9))
     assert row.int8_share.median == pytest.approx(0.25)
     assert row.refused == ""
+
+
+def test_bitlinears_are_held_against_their_own_time() -> None:
+    samples = [Sample(4.0, Roofs(1000, 1000), 1.0), Sample(4.0, Roofs(1000, 500), 2.0)]
+    row = bench.make_row(SETTING, Case("pp", 1), bench.Work(1, 9, 1000, 800), samples, level="L3")
+    assert row.linear_share is not None and row.int8_share is not None
+    assert row.linear_share.median == pytest.approx(0.8)
+    without = [samples[0], Sample(4.0, Roofs(1000, 500))]
+    row = bench.make_row(SETTING, Case("pp", 1), bench.Work(1, 9, 1000, 800), without, level="L3")
+    assert row.linear_share is None
 
 
 def test_a_share_that_cannot_be_is_refused_by_name() -> None:

@@ -78,11 +78,15 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one repetition does: tokens, modelled bytes, OPs (2 per multiply-add)."""
+    """What one repetition does: tokens, modelled bytes, OPs (2 per multiply-add).
+
+    linear_ops: those of the BitLinears among `ops`.
+    """
 
     tokens: int
     nbytes: int
     ops: int
+    linear_ops: int = 0
 
 
 def work_of(case: Case, costs: Costs) -> Work:
@@ -100,14 +104,14 @@ def work_of(case: Case, costs: Costs) -> Work:
         ]
         keys = sum(case.depth + end for end in ends)
         nbytes = len(ends) * costs.body + costs.head + keys * costs.kv_position
-        macs = costs.macs * case.tokens + costs.head_macs
-        return Work(case.tokens, nbytes, 2 * macs)
+        linear = 2 * costs.macs * case.tokens
+        return Work(case.tokens, nbytes, linear + 2 * costs.head_macs, linear)
     steps, batch = case.tokens, case.batch
     keys = batch * (steps * case.depth + steps * (steps + 1) // 2)
     heads = batch if costs.head_per_token else 1
     nbytes = steps * (costs.body + heads * costs.head) + keys * costs.kv_position
-    macs = (costs.macs + costs.head_macs) * steps * batch
-    return Work(steps * batch, nbytes, 2 * macs)
+    linear = 2 * costs.macs * steps * batch
+    return Work(steps * batch, nbytes, linear + 2 * costs.head_macs * steps * batch, linear)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,29 +132,36 @@ def _higher(a: float | None, b: float | None) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Seconds of one repetition, and the higher of the roofs probed before and after it."""
+    """Seconds of one repetition, and the higher of the roofs probed before and after it.
+
+    linear_seconds: those spent in BitLinears, None where they were not recorded.
+    """
 
     seconds: float
     roofs: Roofs
+    linear_seconds: float | None = None
 
 
 def repeat(
-    run: Callable[[], None],
+    run: Callable[[], float | None],
     reset: Callable[[], None],
     probe: Callable[[], Roofs],
     repetitions: int,
     clock: Callable[[], float],
 ) -> list[Sample]:
-    """Time `run` alone; `reset` and `probe` lie between the timed intervals."""
+    """Time `run` alone; `reset` and `probe` lie between the timed intervals.
+
+    run() returns its `linear_seconds`.
+    """
     samples = []
     before = probe()
     for _ in range(repetitions):
         start = clock()
-        run()
+        linear = run()
         seconds = clock() - start
         reset()
         after = probe()
-        samples.append(Sample(seconds, before.best(after)))
+        samples.append(Sample(seconds, before.best(after), linear))
         before = after
     return samples
 
@@ -194,7 +205,8 @@ class Row:
     level: the memory level that bandwidth_share is of. refused: a share above 1.15 means that the
     level or the model of bytes is wrong; it is not shown, and this says which one it was.
     bound_share: what its bytes take at the memory's roof, or its OPs at the int8 peak, whichever is
-    longer, over the time it took. certified: of a screened head, the share of tokens whose best row
+    longer, over the time it took. linear_share: the BitLinears' OPs over their own recorded time,
+    of the int8 peak. certified: of a screened head, the share of tokens whose best row
     was certain.
     """
 
@@ -208,6 +220,7 @@ class Row:
     ops_per_second: float
     int8_share: Stat | None
     bound_share: Stat | None
+    linear_share: Stat | None
     refused: str
     certified: float | None
     samples: Sequence[Sample]
@@ -242,6 +255,7 @@ def make_row(
         ops_per_second=stat([work.ops / each for each in seconds]).median,
         int8_share=_believable(int8),
         bound_share=_believable(_share_of_bound(work, samples)),
+        linear_share=_believable(_linear_share(work, samples)),
         refused=", ".join(refused),
         certified=certified,
         samples=samples,
@@ -253,6 +267,15 @@ def _share(amount: int, samples: Sequence[Sample], roofs: Sequence[float | None]
     if len(known) < len(samples):
         return None
     return stat([amount / s.seconds / roof for s, roof in zip(samples, known, strict=True)])
+
+
+def _linear_share(work: Work, samples: Sequence[Sample]) -> Stat | None:
+    shares = [
+        work.linear_ops / sample.linear_seconds / sample.roofs.int8
+        for sample in samples
+        if sample.linear_seconds is not None and sample.roofs.int8 is not None
+    ]
+    return stat(shares) if shares and len(shares) == len(samples) else None
 
 
 def _share_of_bound(work: Work, samples: Sequence[Sample]) -> Stat | None:

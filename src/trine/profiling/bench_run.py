@@ -21,7 +21,7 @@ from trine.errors import OutOfMemory
 from trine.kernels.native import pool as make_pool
 from trine.kernels.registry import choose
 from trine.model.body import choose_body
-from trine.model.engine import MAX_ROWS, Engine, Run
+from trine.model.engine import MAX_ROWS, Engine, Event, Run
 from trine.model.heads import FloatHead, ScreenedHead
 from trine.model.session import Session, decode_batch
 from trine.profiling import bench, roofs
@@ -275,13 +275,20 @@ def _costs(engine: Engine, session: Session) -> bench.Costs:
     )
 
 
-def _play(case: bench.Case, sessions: Sequence[Session], tokens: NDArray[np.int64]) -> None:
-    """One repetition: the prompt, or the tokens one by one in every session at once."""
+def _play(case: bench.Case, sessions: Sequence[Session], tokens: NDArray[np.int64]) -> float | None:
+    """One repetition: the prompt, or the tokens one by one in every session at once.
+
+    Returns the seconds of a prompt's BitLinears; a token's are not recorded, since that would make
+    up more of its time.
+    """
     if case.stage == "pp":
-        sessions[0].prefill(tokens)
-    elif case.batch == 1:
+        events: list[Event] = []
+        sessions[0].prefill(tokens, events=events)
+        return sum(end - begin for step, _, begin, end in events if step.endswith("_proj")) / 1e9
+    if case.batch == 1:
         for token in tokens.tolist():
             sessions[0].decode(token)
     else:
         for token in tokens.tolist():
             decode_batch(sessions, [token] * case.batch)
+    return None

@@ -175,6 +175,7 @@ def _cells(row: Row) -> dict[str, str]:
         "of roof": _share(row.bandwidth_share) + (f" {row.level}" if row.bandwidth_share else ""),
         "GOP/s": q.rate(row.ops_per_second / 1e9),
         "of int8": _share(row.int8_share),
+        "BitLinears of int8": _share(row.linear_share),
         "of bound": _share(row.bound_share),
         "certified": q.percent(row.certified),
     }
@@ -196,6 +197,7 @@ def _flat(row: Row) -> dict[str, str | int | float | None]:
         "bandwidth_share": None if row.bandwidth_share is None else row.bandwidth_share.median,
         "ops_per_second": row.ops_per_second,
         "int8_share": None if row.int8_share is None else row.int8_share.median,
+        "linear_share": None if row.linear_share is None else row.linear_share.median,
         "bound_share": None if row.bound_share is None else row.bound_share.median,
         "refused": row.refused,
         "certified": row.certified,

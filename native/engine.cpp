@@ -362,15 +362,13 @@ class Engine::Pass {
     multiply(worker, phase, kGateUpStep, layer, kGateUp, [&](const Block& block) {
       const float gate_scale = weights_.tile_scales(layer, kGateUp)[0];
       const float* scales = input(worker).scales();
+      const std::size_t column = block.first_tile * kGateRows;
+      const std::size_t n = std::min(block.tiles * kGateRows, ffn - column);
       for (std::size_t t = 0; t < block.tokens; ++t) {
         const std::size_t token = block.first_token + t;
-        for (std::size_t tile = 0; tile < block.tiles; ++tile) {
-          const std::size_t column = (block.first_tile + tile) * kGateRows;
-          const std::int32_t* sums = block.sums + t * block.stride + tile * kTileRows;
-          decoder_.dequantise_gate[geometry_.activation](
-              sums, sums + kGateRows, std::min(kGateRows, ffn - column), gate_scale,
-              weights_.up_scale(layer), scales[token], inner + token * ffn + column);
-        }
+        decoder_.dequantise_gate_tiles[geometry_.activation](
+            block.sums + t * block.stride, n, gate_scale, weights_.up_scale(layer), scales[token],
+            inner + token * ffn + column);
       }
     });
     tap(worker, kGateUpStep, number, inner, ffn, nullptr);

@@ -93,15 +93,36 @@ inline float silu(float x) {
   return x * (x < 0.0f ? small : 1.0f) / (1.0f + small);
 }
 
+template <Activation kActivation>
+float gated(std::int32_t gate, std::int32_t up, float gate_unit, float up_unit) {
+  const float g = static_cast<float>(gate) * gate_unit;
+  const float u = static_cast<float>(up) * up_unit;
+  return (kActivation == kRelu2 ? relu2(g) : silu(g)) * u;
+}
+
 template <class V, Activation kActivation>
 void dequantise_gate(const std::int32_t* gate, const std::int32_t* up, std::size_t n,
                      float gate_scale, float up_scale, float s, float* out) {
   const float gate_unit = gate_scale / s;
   const float up_unit = up_scale / s;
   for (std::size_t i = 0; i < n; ++i) {
-    const float g = static_cast<float>(gate[i]) * gate_unit;
-    const float u = static_cast<float>(up[i]) * up_unit;
-    out[i] = (kActivation == kRelu2 ? relu2(g) : silu(g)) * u;
+    out[i] = gated<kActivation>(gate[i], up[i], gate_unit, up_unit);
+  }
+}
+
+template <class V, Activation kActivation>
+void dequantise_gate_tiles(const std::int32_t* sums, std::size_t n, float gate_scale,
+                           float up_scale, float s, float* out) {
+  constexpr std::size_t kHalf = kTileRows / 2;
+  const float gate_unit = gate_scale / s;
+  const float up_unit = up_scale / s;
+  for (; n >= kHalf; n -= kHalf, sums += kTileRows, out += kHalf) {
+    for (std::size_t i = 0; i < kHalf; ++i) {
+      out[i] = gated<kActivation>(sums[i], sums[kHalf + i], gate_unit, up_unit);
+    }
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    out[i] = gated<kActivation>(sums[i], sums[kHalf + i], gate_unit, up_unit);
   }
 }
 
@@ -187,6 +208,7 @@ constexpr DecoderOps kDecoderOps = {
     dequantise<V>,
     dequantise_add<V>,
     {dequantise_gate<V, kRelu2>, dequantise_gate<V, kSilu>},
+    {dequantise_gate_tiles<V, kRelu2>, dequantise_gate_tiles<V, kSilu>},
     rope<V>,
     {store_float_cache<V>, store_half_cache<V>, store_int8_cache<V>},
     {attend<V, kCacheF32>, attend<V, kCacheF16>, attend<V, kCacheInt8>},

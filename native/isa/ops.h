@@ -138,6 +138,10 @@ struct DecoderOps {
   void (*dequantise_gate[kActivations])(const std::int32_t* gate, const std::int32_t* up,
                                         std::size_t n, float gate_scale, float up_scale, float s,
                                         float* out);
+  // The same of n columns from tiles that hold eight rows of gate, then the eight of up.
+  void (*dequantise_gate_tiles[kActivations])(const std::int32_t* sums, std::size_t n,
+                                              float gate_scale, float up_scale, float s,
+                                              float* out);
 
   // Rotates the halves of a head against each other: cos and sin have half elements.
   void (*rope)(float* head, const float* cos, const float* sin, std::size_t half);

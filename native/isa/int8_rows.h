@@ -61,6 +61,7 @@ template <class V, std::size_t kTokens>
 void rows_of(const std::int8_t* rows, std::size_t count, std::size_t n, const std::int16_t* states,
              std::int32_t* sums, std::size_t stride) {
   constexpr std::size_t kRows = kHeadRows<V, kTokens>;
+  static_assert(kRows > 0);
   const std::size_t apart = count / kRows;
   for (std::size_t row = 0; row < apart; ++row) {
     rows_together<V, kRows, kTokens>(rows + row * n, apart, n, states, sums + row, stride);

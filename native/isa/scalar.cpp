@@ -159,7 +159,7 @@ struct Scalar {
     }
   }
 
-  static constexpr std::size_t kHeadSums = 4;
+  static constexpr std::size_t kHeadSums = 8;
   static constexpr std::size_t kHeadTokens = 8;
   static constexpr std::size_t kHeadAheadTokens = 1;
   static constexpr std::size_t kHeadAheadBytes = 0;

@@ -136,7 +136,14 @@ struct Avx512Bw {
   static Wide widen_row(const std::int8_t* row) {
     return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(row)));
   }
-  static std::int32_t sum_lanes(Sums sums) { return _mm512_reduce_add_epi32(sums); }
+  static std::int32_t sum_lanes(Sums sums) {
+    const __m256i eight =
+        _mm256_add_epi32(_mm512_castsi512_si256(sums), _mm512_extracti64x4_epi64(sums, 1));
+    const __m128i four =
+        _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+    const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4E));
+    return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xB1)));
+  }
   static Wide load_wide(const std::int16_t* state) {
     return hide(load_bytes(state));  // else gcc 12 loads it once for each row
   }

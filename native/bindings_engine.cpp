@@ -46,7 +46,6 @@ constexpr const char* kLinearNames[kLinears] = {"q_proj",    "k_proj",  "v_proj"
                                                 "gate_proj", "up_proj", "down_proj"};
 constexpr const char* kNormNames[kNorms] = {"input_layernorm", "attn_sub_norm",
                                             "post_attention_layernorm", "ffn_sub_norm"};
-constexpr const char* kActivationNames[kActivations] = {"relu2", "silu"};
 constexpr const char* kFloatNames[kFloatTypes] = {"float32", "bfloat16", "float16"};
 constexpr const char* kCacheNames[kCaches] = {"float32", "float16", "int8"};
 

@@ -81,6 +81,11 @@ class NativeBitLinear(nn.Module):
         )
         return y if self.bias is None else y + self.bias
 
+    @property
+    def plain(self) -> bool:
+        """Whether it is a product and nothing else."""
+        return self.bias is None and self.rms_norm is None
+
     def extra_repr(self) -> str:
         """Shape, layout, threads."""
         return (

@@ -13,6 +13,7 @@ from trine.model.body import choose_body
 from trine.ternary.tiles import Code
 from trine.torch.decoding import calm
 from trine.torch.head import HeadKind, LMHead, require_head
+from trine.torch.layers import fuse_layers
 from trine.torch.linear import BITLINEARS, NativeBitLinear, native_linear
 from trine.torch.memory import give_back, page_out
 
@@ -64,6 +65,7 @@ def swap_linears(model: Any, *, threads: int | None, divides: bool | None = None
         model.set_submodule(name, native.train(module.training))
         page_out(module.weight)
         del module
+    fuse_layers(model)
     calm(model)
     give_back()
 

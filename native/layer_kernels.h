@@ -118,7 +118,8 @@ class LayerKernels {
   void rotate(const QkvCall& call, std::size_t token, float* values, Worker& own) const;
   void write_heads(const QkvCall& call, std::size_t which, std::size_t token,
                    const float* values) const;
-  void attend_head(const AttendCall& call, std::size_t head, Worker& own) const;
+  void attend_heads(const AttendCall& call, std::size_t kv_head, std::size_t first,
+                    std::size_t count, float* room) const;
   template <class Write>
   void dequantise(const Block& block, const LinearView& linear, const QuantisedTokens& quantised,
                   const Write& write, float* out, std::size_t stride) const;

@@ -145,6 +145,15 @@ class ScreenedHead:
             row[selection.ids] = selection.logits
         return out
 
+    def filled(self, hidden: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As `logits`, with the scan's scores instead of -inf: for who needs all to be finite."""
+        out = np.empty((hidden.shape[0], self.vocab_size), dtype=np.float32)
+        for row, state in zip(out, hidden, strict=True):
+            selection = self.select(state)
+            self._native.scores(state, row)
+            row[selection.ids] = selection.logits
+        return out
+
 
 def build_head(
     kind: str,

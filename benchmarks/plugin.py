@@ -104,7 +104,7 @@ def load(folder: Path, how: str, threads: int) -> Any:
     if how in ("hf", "accelerate"):
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
         return trine.torch.accelerate(model, threads=threads) if how == "accelerate" else model
-    kind: HeadKind | None = "int8" if how == "head" else None
+    kind: HeadKind | None = {"head": "int8", "screened": "screened"}.get(how)
     config = trine.torch.config(str(folder), lm_head=kind, threads=threads)
     return AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=torch.bfloat16)
 

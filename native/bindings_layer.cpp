@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "bindings.h"
+#include "cache_attention.h"
 #include "dispatch.h"
 #include "layer_kernels.h"
 
@@ -142,7 +143,7 @@ void output_mlp(LayerKernels& self, const std::string& code_name, const std::str
   self.output_mlp(call);
 }
 
-void attend(LayerKernels& self, const Floats& query, const Floats& key, const Floats& value,
+void attend(CacheAttention& self, const Floats& query, const Floats& key, const Floats& value,
             float scaling, const Out& out) {
   check(query.ndim() == 4 && key.ndim() == 4,
         "q, k and v must be [sequences, heads, tokens, head dimension]");
@@ -159,7 +160,7 @@ void attend(LayerKernels& self, const Floats& query, const Floats& key, const Fl
   shaped(out, {call.sequences, 1, call.heads * call.head_dim},
          "out must be [sequences, 1, heads * head dimension]");
   const nb::gil_scoped_release no_gil;
-  self.attend(call);
+  self.run(call);
 }
 
 }  // namespace
@@ -175,8 +176,15 @@ void bind_layer(nb::module_& module) {
       .def("qkv", &qkv, "code"_a, "x"_a, "norm"_a, "eps"_a, "linears"_a, "cos"_a, "sin"_a, "out"_a)
       .def("output_mlp", &output_mlp, "code"_a, "activation"_a, "mixed"_a, "x"_a,
            "attention_norm"_a.none(), "post_norm"_a, "ffn_norm"_a.none(), "eps"_a, "linears"_a,
-           "ffn"_a, "out"_a)
-      .def("attend", &attend, "query"_a, "key"_a, "value"_a, "scaling"_a, "out"_a);
+           "ffn"_a, "out"_a);
+  nb::class_<CacheAttention>(module, "CacheAttention")
+      .def(
+          "__init__",
+          [](CacheAttention* self, const std::string& isa, Pool& pool) {
+            new (self) CacheAttention(ops_of(isa), pool);
+          },
+          "isa"_a, "pool"_a, nb::keep_alive<1, 3>())
+      .def("run", &attend, "query"_a, "key"_a, "value"_a, "scaling"_a, "out"_a);
 }
 
 }  // namespace trine

@@ -7,27 +7,12 @@
 #include <mutex>
 #include <vector>
 
+#include "floats.h"
 #include "isa/ops.h"
 #include "multiply.h"
 #include "pool.h"
 
 namespace trine {
-
-// Floats of a type that is known at run time; they belong to somebody else.
-struct FloatView {
-  Float type;
-  const void* data;
-
-  const void* at(std::size_t i) const {
-    return static_cast<const std::uint8_t*>(data) + i * kFloatBytes[type];
-  }
-};
-struct FloatOut {
-  Float type;
-  void* data;
-
-  void* at(std::size_t i) const { return static_cast<std::uint8_t*>(data) + i * kFloatBytes[type]; }
-};
 
 // An RMSNorm; without data there is none.
 struct NormView {
@@ -49,15 +34,15 @@ inline constexpr std::size_t kQkvs = 3;
 // Input norm, q, k, v, and the rotation of q and k.
 struct QkvCall {
   std::size_t sequences;
-  std::size_t length;    // tokens of each
-  FloatView x;           // [sequences][length][K of q, k and v]
+  std::size_t length;  // tokens of each
+  FloatView x;         // [sequences][length][K of q, k and v]
   NormView norm;
   LinearView linears[kQkvs];
   std::size_t head_dim;
-  FloatView cos;         // [sequences or 1][length][head_dim]; the first half is read
+  FloatView cos;  // [sequences or 1][length][head_dim]; the first half is read
   FloatView sin;
-  bool own_positions;    // whether each sequence has its own cos and sin
-  FloatOut out[kQkvs];   // [sequences][rows / head_dim][length][head_dim]
+  bool own_positions;   // whether each sequence has its own cos and sin
+  FloatOut out[kQkvs];  // [sequences][rows / head_dim][length][head_dim]
 };
 
 // Norm of the attention's output, o, its residual; norm, gate, up, activation, norm, down, and the
@@ -77,20 +62,6 @@ struct OutputMlpCall {
   FloatOut out;  // [tokens][hidden]
 };
 
-// Softmax attention of one query a sequence over all keys of a KV cache.
-struct AttendCall {
-  std::size_t sequences;
-  std::size_t heads;
-  std::size_t kv_heads;
-  std::size_t keys;
-  std::size_t head_dim;
-  float scaling;
-  FloatView query;  // [sequences][heads][head_dim]
-  FloatView key;    // [sequences][kv_heads][keys][head_dim]
-  FloatView value;
-  FloatOut out;  // [sequences][heads][head_dim]
-};
-
 // Everything between the rounding of the inputs and that of the results is float32. Results do not
 // depend on the number of threads. One call at a time: further callers wait. The memory that calls
 // need is kept between them.
@@ -101,7 +72,6 @@ class LayerKernels {
   // Shapes are the caller's to check. Throw std::bad_alloc.
   void qkv(const QkvCall& call);
   void output_mlp(const OutputMlpCall& call);
-  void attend(const AttendCall& call);
 
  private:
   struct Worker {
@@ -118,8 +88,6 @@ class LayerKernels {
   void rotate(const QkvCall& call, std::size_t token, float* values, Worker& own) const;
   void write_heads(const QkvCall& call, std::size_t which, std::size_t token,
                    const float* values) const;
-  void attend_heads(const AttendCall& call, std::size_t kv_head, std::size_t first,
-                    std::size_t count, float* room) const;
   template <class Write>
   void dequantise(const Block& block, const LinearView& linear, const QuantisedTokens& quantised,
                   const Write& write, float* out, std::size_t stride) const;

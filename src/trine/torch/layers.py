@@ -8,9 +8,10 @@ result), it runs those modules, as the original does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from torch.nn.modules.module import _has_any_global_hook
 from transformers.activations import ReLUSquaredActivation, SiLUActivation
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
@@ -20,7 +21,6 @@ from transformers.utils import output_capturing
 
 import torch
 from torch import nn
-from torch.nn.modules.module import _has_any_global_hook
 from trine.torch.layer_ops import decode_attention, output_mlp, qkv_rope
 from trine.torch.linear import NativeBitLinear
 
@@ -33,17 +33,19 @@ class _Parts(NamedTuple):
     """A layer's modules, as the fused forward uses them."""
 
     attention: Any
-    norms: list[Any]  # input, attention's (or None), post, feed-forward's (or None)
-    linears: list[Any]  # q, k, v, o, gate, up, down
+    norms: tuple[Any, ...]  # input, attention's (or None), post, feed-forward's (or None)
+    linears: tuple[NativeBitLinear, ...]  # q, k, v, o, gate, up, down
     activation: str
+    interface: Any  # the attention function
 
 
 class _FusedLayer(nn.Module):
     """The fused forward; mixed into a subclass of a decoder layer's class."""
 
-    ATTENTION: type
-    MLP: type
-    NORM: type
+    ATTENTION: Any
+    MLP: Any
+    NORM: Any
+    EAGER: Callable[..., Any]
 
     def __init__(self, layer: Any) -> None:
         """Take over the modules of `layer`."""
@@ -64,8 +66,8 @@ class _FusedLayer(nn.Module):
         **kwargs: Any,
     ) -> torch.Tensor:
         """[B, T, H] of x [B, T, H], as the layer's own forward."""
-        kwargs |= {"position_ids": position_ids, "use_cache": use_cache}
-        parts = None if position_embeddings is None else _parts(self, kwargs)
+        kwargs["position_ids"], kwargs["use_cache"] = position_ids, use_cache
+        parts = _parts(self, hidden_states, kwargs)
         if parts is None or position_embeddings is None:
             y: torch.Tensor = super().forward(
                 hidden_states,
@@ -75,43 +77,65 @@ class _FusedLayer(nn.Module):
                 **kwargs,
             )
             return y
-        attention, norms, linears, activation = parts
+        attention, norms, linears, activation, interface = parts
         first = linears[0]
-        options = (first.code, first.threads)
+        code, threads = first.code, first.threads
+        cos, sin = position_embeddings
         q, k, v = qkv_rope(
             hidden_states,
             norms[0].weight,
             norms[0].variance_epsilon,
-            *position_embeddings,
+            cos,
+            sin,
             *_weights(linears[:3]),
             [linear.out_features for linear in linears[:3]],
-            *options,
+            code,
+            threads,
         )
         if past_key_values is not None:
             k, v = past_key_values.update(k, v, attention.layer_idx)
+        if (
+            interface is sdpa_attention_forward
+            and attention_mask is None
+            and q.shape[2] == 1
+            and all(value is None or name in _OTHERS for name, value in kwargs.items())
+        ):
+            mixed = decode_attention(q, k, v, attention.scaling, threads)
+        else:
+            scaling = attention.scaling
+            mixed, _ = interface(
+                attention, q, k, v, attention_mask, dropout=0.0, scaling=scaling, **kwargs
+            )
+            mixed = mixed.reshape(*mixed.shape[:2], -1)
+        _, before, post, inner = norms
         y = output_mlp(
-            _attend(attention, q, k, v, attention_mask, first.threads, kwargs),
+            mixed,
             hidden_states,
-            *(None if norm is None else norm.weight for norm in norms[1:]),
-            [0.0 if norm is None else norm.variance_epsilon for norm in norms[1:]],
+            None if before is None else before.weight,
+            post.weight,
+            None if inner is None else inner.weight,
+            [0.0 if norm is None else norm.variance_epsilon for norm in (before, post, inner)],
             *_weights(linears[3:]),
             linears[4].out_features,
             activation,
-            *options,
+            code,
+            threads,
         )
         return y
 
 
-class FusedBitNetLayer(_FusedLayer, bitnet.BitNetDecoderLayer):
+class FusedBitNetLayer(_FusedLayer, bitnet.BitNetDecoderLayer):  # type: ignore[no-untyped-call]
     """A `BitNetDecoderLayer` around the same modules."""
 
     ATTENTION, MLP, NORM = bitnet.BitNetAttention, bitnet.BitNetMLP, bitnet.BitNetRMSNorm
+    EAGER = staticmethod(bitnet.eager_attention_forward)
 
 
-class FusedLlamaLayer(_FusedLayer, llama.LlamaDecoderLayer):
+class FusedLlamaLayer(_FusedLayer, llama.LlamaDecoderLayer):  # type: ignore[no-untyped-call]
     """A `LlamaDecoderLayer` around the same modules."""
 
     ATTENTION, MLP, NORM = llama.LlamaAttention, llama.LlamaMLP, llama.LlamaRMSNorm
+    EAGER = staticmethod(llama.eager_attention_forward)
 
 
 _FUSED: dict[type, type[_FusedLayer]] = {
@@ -121,103 +145,80 @@ _FUSED: dict[type, type[_FusedLayer]] = {
 
 
 def fuse_layers(model: Any) -> None:
-    """Put a fused layer in the place of each BitNet and Llama layer that would run fused.
+    """Put a fused layer in the place of each BitNet and Llama layer of native BitLinears.
 
-    The others stay: subclasses, layers with hooks or a forward of their own.
+    Subclasses of these stay, and layers with hooks or a forward of their own.
     """
     for name, module in list(model.named_modules()):
         fused = _FUSED.get(type(module))
         if fused is not None and _untouched(module):
-            layer = fused(module)
-            if _parts(layer, {}) is not None:
-                model.set_submodule(name, layer)
+            model.set_submodule(name, fused(module))
 
 
-def _parts(layer: _FusedLayer, kwargs: dict[str, Any]) -> _Parts | None:
-    """What runs fused; None when something in it wants to be run by itself."""
-    attention: Any = layer.self_attn
-    mlp: Any = layer.mlp
-    if layer.training or kwargs.get("output_attentions", attention.config.output_attentions):
+def _parts(layer: _FusedLayer, x: torch.Tensor, kwargs: dict[str, Any]) -> _Parts | None:
+    """What runs fused on x; None when something in the layer wants to be run by itself.
+
+    Every step that is not needed is left out: a decoded token comes through here for each layer.
+    """
+    own: Any = layer._modules
+    attention: Any = own["self_attn"]
+    mlp: Any = own["mlp"]
+    if type(attention) is not layer.ATTENTION or type(mlp) is not layer.MLP or layer.training:
         return None
-    if type(attention) is not layer.ATTENTION or type(mlp) is not layer.MLP:
-        return None
-    own, inner = attention._modules, mlp._modules
-    linears: list[Any] = [
-        *(own.get(name) for name in ("q_proj", "k_proj", "v_proj", "o_proj")),
-        *(inner.get(name) for name in ("gate_proj", "up_proj", "down_proj")),
-    ]
-    norms: list[Any] = [
-        layer._modules["input_layernorm"],
-        own.get("attn_sub_norm"),
-        layer._modules["post_attention_layernorm"],
-        inner.get("ffn_sub_norm"),
-    ]
-    activation: Any = inner.get("act_fn")
+    of_attention, of_mlp = attention._modules, mlp._modules
+    activation = of_mlp["act_fn"]
     kind = _ACTIVATIONS.get(type(activation))
-    fits = (
-        kind is not None
-        and all(type(linear) is NativeBitLinear and linear.plain for linear in linears)
-        and all(norm is None or type(norm) is layer.NORM for norm in norms)
-        and all(map(_untouched, (attention, mlp, activation, *linears)))
-        and all(norm is None or _untouched(norm) for norm in norms)
-        and not _has_any_global_hook()
+    linears = (
+        of_attention["q_proj"],
+        of_attention["k_proj"],
+        of_attention["v_proj"],
+        of_attention["o_proj"],
+        of_mlp["gate_proj"],
+        of_mlp["up_proj"],
+        of_mlp["down_proj"],
     )
-    return _Parts(attention, norms, linears, kind) if fits and kind is not None else None
+    norms = (
+        own["input_layernorm"],
+        of_attention.get("attn_sub_norm"),
+        own["post_attention_layernorm"],
+        of_mlp.get("ffn_sub_norm"),
+    )
+    for linear in linears:
+        if type(linear) is not NativeBitLinear or not linear.plain or not _untouched(linear):
+            return None
+    for norm in norms:
+        if norm is not None and (type(norm) is not layer.NORM or not _untouched(norm)):
+            return None
+    if kind is None or not (_untouched(attention) and _untouched(mlp) and _untouched(activation)):
+        return None
+    if _has_any_global_hook() or (  # type: ignore[no-untyped-call]
+        torch.is_grad_enabled() and (x.requires_grad or norms[0].weight.requires_grad)
+    ):
+        return None
+    interface = ALL_ATTENTION_FUNCTIONS.get_interface(
+        attention.config._attn_implementation, layer.EAGER
+    )
+    # PyTorch's attention has no weights to give.
+    if interface is not sdpa_attention_forward and kwargs.get(
+        "output_attentions", attention.config.output_attentions
+    ):
+        return None
+    return _Parts(attention, norms, linears, kind, interface)
 
 
 def _untouched(module: nn.Module) -> bool:
     """Whether a module's call runs its class's forward and nothing else."""
+    if module._forward_pre_hooks or "forward" in module.__dict__:
+        return False
     hooks = module._forward_hooks
-    return (
-        not module._forward_pre_hooks
-        and "forward" not in module.__dict__
-        # transformers leaves its recorder of results on modules that it has once recorded; asking
-        # for those of the attention is told by `output_attentions`.
-        and (not hooks or all(_records(hook) for hook in hooks.values()))
+    # transformers leaves its recorder on modules whose results it has recorded once; that the
+    # attention's are to be recorded again is told by `output_attentions`.
+    return not hooks or all(
+        getattr(hook, "__module__", None) == output_capturing.__name__ for hook in hooks.values()
     )
 
 
-def _records(hook: Any) -> bool:
-    return getattr(hook, "__module__", None) == output_capturing.__name__
-
-
-def _weights(linears: Iterable[NativeBitLinear]) -> list[list[torch.Tensor]]:
+def _weights(linears: Iterable[NativeBitLinear]) -> list[list[Any]]:
     """Tiles, row sums and scales."""
     buffers = [linear._buffers for linear in linears]
-    return [[b[name] for b in buffers] for name in ("tiles", "row_sums", "weight_scale")]  # type: ignore[misc]
-
-
-def _attend(
-    attention: Any,
-    q: torch.Tensor,
-    k: torch.Tensor,
-    v: torch.Tensor,
-    mask: torch.Tensor | None,
-    threads: int,
-    kwargs: dict[str, Any],
-) -> torch.Tensor:
-    """[B, T, heads * D] of q [B, heads, T, D] over all keys, by the model's own attention.
-
-    Where that is PyTorch's and one query sees every key, by `trine::decode_attention`.
-    """
-    interface = ALL_ATTENTION_FUNCTIONS.get_interface(
-        attention.config._attn_implementation, _eager(attention)
-    )
-    if (
-        interface is sdpa_attention_forward
-        and mask is None
-        and q.shape[2] == 1
-        and all(value is None or name in _OTHERS for name, value in kwargs.items())
-    ):
-        one: torch.Tensor = decode_attention(q, k, v, attention.scaling, threads)
-        return one
-    mixed, _ = interface(
-        attention, q, k, v, mask, dropout=0.0, scaling=attention.scaling, **kwargs
-    )
-    many: torch.Tensor = mixed.reshape(*mixed.shape[:2], -1)
-    return many
-
-
-def _eager(attention: Any) -> Any:
-    module = bitnet if type(attention) is bitnet.BitNetAttention else llama
-    return module.eager_attention_forward
+    return [[of[name] for of in buffers] for name in ("tiles", "row_sums", "weight_scale")]

@@ -57,6 +57,8 @@ class NativeBitLinear(nn.Module):
         self.register_buffer("weight_scale", torch.ones(1), persistent=False)
         self.register_buffer("bias", bias)
         self.rms_norm = rms_norm
+        # A product and nothing else; an attribute, since each decoded token asks.
+        self.plain = bias is None and rms_norm is None
         self._pack(packed, scale)
 
     tiles: torch.Tensor
@@ -80,11 +82,6 @@ class NativeBitLinear(nn.Module):
             self.threads,
         )
         return y if self.bias is None else y + self.bias
-
-    @property
-    def plain(self) -> bool:
-        """Whether it is a product and nothing else."""
-        return self.bias is None and self.rms_norm is None
 
     def extra_repr(self) -> str:
         """Shape, layout, threads."""

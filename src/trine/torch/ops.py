@@ -27,8 +27,9 @@ from trine.ternary.tiles import Code
 
 
 class HeadRows:
-    """What an lm_head needs beside its float rows, outside PyTorch's memory: an int8 or ternary
-    copy of them. `handle` names it to the operator.
+    """An int8 or ternary copy of an lm_head's rows, outside PyTorch's memory.
+
+    `handle` names it to the operator.
     """
 
     def __init__(

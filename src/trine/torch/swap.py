@@ -23,7 +23,8 @@ def accelerate(model: Any, *, lm_head: HeadKind | None = None, threads: int | No
 
     Their weights are packed, one module after the other, and freed. lm_head: "int8", "float" or
     "screened" runs the output head natively too; None leaves it. threads: of the native kernels;
-    default: PyTorch's own number. The packing, two bits a trit or 1.6, is the faster one as measured here.
+    default: PyTorch's own number. The packing, two bits a trit or 1.6, is the faster one as
+    measured here. BitNet and Llama layers run fused under `torch.no_grad()` (`trine.torch.layers`).
 
     What `state_dict` and `save_pretrained` then write is a packed Hugging Face checkpoint: what
     was online or offline becomes `linear_class` autobitlinear, offline; bitlinear stays.

@@ -25,6 +25,7 @@ from trine.torch.layer_ops import decode_attention, output_mlp, qkv_rope
 from trine.torch.linear import NativeBitLinear
 
 _ACTIVATIONS = {ReLUSquaredActivation: "relu2", SiLUActivation: "silu", nn.SiLU: "silu"}
+_FLOATS = (torch.bfloat16, torch.float32, torch.float16)
 # Arguments of a layer that mean nothing to the attention of one query over a whole cache.
 _OTHERS = frozenset(("use_cache", "position_ids", "output_hidden_states", "output_attentions"))
 
@@ -67,26 +68,25 @@ class _FusedLayer(nn.Module):
     ) -> torch.Tensor:
         """[B, T, H] of x [B, T, H], as the layer's own forward."""
         kwargs["position_ids"], kwargs["use_cache"] = position_ids, use_cache
-        parts = _parts(self, hidden_states, kwargs)
-        if parts is None or position_embeddings is None:
+        rope = position_embeddings
+        parts = None if rope is None else _parts(self, hidden_states, rope[0], kwargs)
+        if parts is None or rope is None:
             y: torch.Tensor = super().forward(
                 hidden_states,
                 attention_mask=attention_mask,
                 past_key_values=past_key_values,
-                position_embeddings=position_embeddings,
+                position_embeddings=rope,
                 **kwargs,
             )
             return y
         attention, norms, linears, activation, interface = parts
         first = linears[0]
         code, threads = first.code, first.threads
-        cos, sin = position_embeddings
         q, k, v = qkv_rope(
             hidden_states,
             norms[0].weight,
             norms[0].variance_epsilon,
-            cos,
-            sin,
+            *rope,
             *_weights(linears[:3]),
             [linear.out_features for linear in linears[:3]],
             code,
@@ -155,7 +155,9 @@ def fuse_layers(model: Any) -> None:
             model.set_submodule(name, fused(module))
 
 
-def _parts(layer: _FusedLayer, x: torch.Tensor, kwargs: dict[str, Any]) -> _Parts | None:
+def _parts(
+    layer: _FusedLayer, x: torch.Tensor, cos: torch.Tensor, kwargs: dict[str, Any]
+) -> _Parts | None:
     """What runs fused on x; None when something in the layer wants to be run by itself.
 
     Every step that is not needed is left out: a decoded token comes through here for each layer.
@@ -190,6 +192,8 @@ def _parts(layer: _FusedLayer, x: torch.Tensor, kwargs: dict[str, Any]) -> _Part
         if norm is not None and (type(norm) is not layer.NORM or not _untouched(norm)):
             return None
     if kind is None or not (_untouched(attention) and _untouched(mlp) and _untouched(activation)):
+        return None
+    if x.dtype not in _FLOATS or cos.shape[-1] != attention.head_dim:
         return None
     if _has_any_global_hook() or (  # type: ignore[no-untyped-call]
         torch.is_grad_enabled() and (x.requires_grad or norms[0].weight.requires_grad)

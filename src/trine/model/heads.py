@@ -124,7 +124,8 @@ class ScreenedHead:
         self._native = _native.ScreenedHead(isa, pool, data, name, code)
         self.keep, self.exact = keep, exact
         self.vocab_size, width = rows.shape
-        self.nbytes = self._native.bytes + keep * width * rows.itemsize
+        self.scan_nbytes = self._native.bytes
+        self.nbytes = self.scan_nbytes + keep * width * rows.itemsize
         self.dtype = f"ternary ({code}) + {name}"
         # Tokens seen, and tokens whose best row was certain.
         self.tokens = 0

@@ -244,8 +244,3 @@ def _(mixed: torch.Size, x: torch.Size, *rest: Any, **_: Any) -> int:
 qkv_rope: Any = torch.ops.trine.qkv_rope.default
 decode_attention: Any = torch.ops.trine.decode_attention.default
 output_mlp: Any = torch.ops.trine.output_mlp.default
-
-
-qkv_rope: Any = torch.ops.trine.qkv_rope.default
-decode_attention: Any = torch.ops.trine.decode_attention.default
-output_mlp: Any = torch.ops.trine.output_mlp.default

@@ -40,6 +40,11 @@ class HeadRows:
         self.handle = next(_handles)
         _head_rows[self.handle] = self
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the copy."""
+        return self.head.scan_nbytes if isinstance(self.head, ScreenedHead) else self.head.nbytes
+
     def logits(self, states: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """Float32 [T, vocabulary] of states [T, H]; None when the float rows have to do it."""
         if not isinstance(self.head, ScreenedHead):

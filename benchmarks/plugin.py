@@ -236,8 +236,9 @@ def speed(folder: Path, threads: int, tokens: int, rounds: int) -> dict[str, Any
     result |= {f"{how}_times_faster": [round(r, 1) for r in each] for how, each in ratios.items()}
     result["read_gb_s"] = [round(min(roof), 1), round(max(roof), 1)]
     for how in ratios:
-        least = weight_bytes(models[how], how) / max(roof) / 1e6
-        result[f"{how}_ceiling_ms"] = round(least, 1)
+        megabytes = weight_bytes(models[how], how) / 1e6
+        result[f"{how}_weights_mb"] = round(megabytes)
+        result[f"{how}_ceiling_ms"] = round(megabytes / max(roof), 1)
     return result
 
 

@@ -285,7 +285,16 @@ void bind_heads(nb::module_& module) {
             const nb::gil_scoped_release no_gil;
             self.scores(hidden.data(), out.data());
           },
-          "hidden"_a, "out"_a.noconvert());
+          "hidden"_a, "out"_a.noconvert())
+      .def(
+          "last_scores",
+          [](const ScreenedHead& self, Out<float, 1> out) {
+            if (out.shape(0) != self.count()) {
+              throw std::invalid_argument("out must be [vocabulary]");
+            }
+            std::copy_n(self.last_scores(), self.count(), out.data());
+          },
+          "out"_a.noconvert());
 }
 
 }  // namespace

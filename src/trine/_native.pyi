@@ -313,6 +313,9 @@ class ScreenedHead:
     def scores(self, hidden: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         """Write the ternary scores of hidden [H] to out [vocabulary]."""
 
+    def last_scores(self, out: NDArray[np.float32]) -> None:
+        """Write the scores of the last `select` or `scores` to out [vocabulary]."""
+
 class Engine:
     """The forward pass. Weights, pool, embedding and rotations are kept alive, not copied.
 

@@ -151,7 +151,7 @@ class ScreenedHead:
         out = np.empty((hidden.shape[0], self.vocab_size), dtype=np.float32)
         for row, state in zip(out, hidden, strict=True):
             selection = self.select(state)
-            self._native.scores(state, row)
+            self._native.last_scores(row)
             row[selection.ids] = selection.logits
         return out
 

@@ -55,8 +55,7 @@ class LMHead(nn.Module):
     def nbytes(self) -> int:
         """Bytes that the logits of one state read."""
         if self.rows is not None:
-            # A screened head scans for the likeliest rows, and for the scores of the others.
-            return self.rows.head.nbytes + (self.rows.nbytes if self.kind == "screened" else 0)
+            return self.rows.head.nbytes
         return 0 if self.weight is None else self.weight.nbytes
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

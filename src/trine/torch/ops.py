@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import functools
 import itertools
+import threading
 from math import prod
 from typing import Any, Literal
 from weakref import WeakValueDictionary
@@ -36,6 +37,8 @@ class HeadRows:
         self, weight: torch.Tensor, kind: Literal["int8", "screened"], code: Code, threads: int
     ) -> None:
         pool = shared_pool(threads)
+        # A screened head keeps the scores of its last scan in one place.
+        self._one = threading.Lock()
         self.head = build_head(kind, choose(), pool, as_numpy(weight), code)
         self.handle = next(_handles)
         _head_rows[self.handle] = self
@@ -49,7 +52,10 @@ class HeadRows:
         """Float32 [T, vocabulary] of states [T, H]; None when the float rows have to do it."""
         if not isinstance(self.head, ScreenedHead):
             return self.head.logits(states)
-        return self.head.filled(states) if len(states) <= SCREENED_STATES else None
+        if len(states) > SCREENED_STATES:
+            return None
+        with self._one:
+            return self.head.filled(states)
 
 
 # A screened head reads a quarter of the bfloat16 rows' bytes for each state, these once for all.

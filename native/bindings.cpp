@@ -46,5 +46,6 @@ NB_MODULE(_native, module) {
 
   trine::bind_kernels(module);
   trine::bind_engine(module);
+  trine::bind_layer(module);
   trine::bind_linear(module);
 }

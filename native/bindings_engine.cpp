@@ -46,7 +46,6 @@ constexpr const char* kLinearNames[kLinears] = {"q_proj",    "k_proj",  "v_proj"
                                                 "gate_proj", "up_proj", "down_proj"};
 constexpr const char* kNormNames[kNorms] = {"input_layernorm", "attn_sub_norm",
                                             "post_attention_layernorm", "ffn_sub_norm"};
-constexpr const char* kActivationNames[kActivations] = {"relu2", "silu"};
 constexpr const char* kFloatNames[kFloatTypes] = {"float32", "bfloat16", "float16"};
 constexpr const char* kCacheNames[kCaches] = {"float32", "float16", "int8"};
 
@@ -286,7 +285,16 @@ void bind_heads(nb::module_& module) {
             const nb::gil_scoped_release no_gil;
             self.scores(hidden.data(), out.data());
           },
-          "hidden"_a, "out"_a.noconvert());
+          "hidden"_a, "out"_a.noconvert())
+      .def(
+          "last_scores",
+          [](const ScreenedHead& self, Out<float, 1> out) {
+            if (out.shape(0) != self.count()) {
+              throw std::invalid_argument("out must be [vocabulary]");
+            }
+            std::copy_n(self.last_scores(), self.count(), out.data());
+          },
+          "out"_a.noconvert());
 }
 
 }  // namespace

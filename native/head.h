@@ -85,6 +85,8 @@ class ScreenedHead {
 
   // Scores of all rows [count], for measurements.
   void scores(const float* hidden, float* scores);
+  // Those of the last scan, that of `select` too.
+  const float* last_scores() const { return scores_.data(); }
 
   // Of the scan.
   std::size_t bytes() const;

@@ -47,5 +47,7 @@ with_module() {
 }
 
 with_module address,undefined libasan.so tests/kernels tests/model/test_engine.py \
-    tests/model/test_steps.py tests/model/test_heads.py tests/model/test_bad_input.py
-with_module thread libtsan.so tests/model/test_engine.py tests/model/test_heads.py
+    tests/model/test_steps.py tests/model/test_heads.py tests/model/test_layer_kernels.py \
+    tests/model/test_bad_input.py
+with_module thread libtsan.so tests/model/test_engine.py tests/model/test_heads.py \
+    tests/model/test_layer_kernels.py

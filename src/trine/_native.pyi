@@ -146,6 +146,50 @@ def pack_hf(
     False when a code was 0b11, which is no trit.
     """
 
+class LayerKernels:
+    """What stands around a decoder layer's attention, on one pool; it keeps the memory it needs.
+
+    Floats are tensors of float32, bfloat16 or float16, DLPack capsules of them, or arrays; linears
+    are (tiles, row sums, scale).
+    """
+
+    def __init__(self, isa: str, pool: Pool) -> None: ...
+    def qkv(
+        self,
+        code: str,
+        x: object,
+        norm: object,
+        eps: float,
+        linears: Sequence[tuple[object, object, object]],
+        cos: object,
+        sin: object,
+        out: Sequence[object],
+    ) -> None:
+        """Write q, k, v [B, heads, T, D] of x [B, T, K], rotated by cos and sin [B or 1, T, D]."""
+
+    def output_mlp(
+        self,
+        code: str,
+        activation: str,
+        mixed: object,
+        x: object,
+        attention_norm: object | None,
+        post_norm: object,
+        ffn_norm: object | None,
+        eps: Sequence[float],
+        linears: Sequence[tuple[object, object, object]],
+        ffn: int,
+        out: object,
+    ) -> None:
+        """Write out [T, H] of the attention's output [T, K], x [T, H] and o, gate, up, down."""
+
+class CacheAttention:
+    """Attention of one query a sequence over all keys of a cache, on one pool."""
+
+    def __init__(self, isa: str, pool: Pool) -> None: ...
+    def run(self, query: object, key: object, value: object, scaling: float, out: object) -> None:
+        """Write out [B, 1, heads * D] of [B, heads, 1, D]; k and v [B, KV heads, keys, D]."""
+
 class BitLinear:
     """BitLinears of any size, one at a time, on one pool; it keeps the memory that they need."""
 
@@ -268,6 +312,9 @@ class ScreenedHead:
 
     def scores(self, hidden: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         """Write the ternary scores of hidden [H] to out [vocabulary]."""
+
+    def last_scores(self, out: NDArray[np.float32]) -> None:
+        """Write the scores of the last `select` or `scores` to out [vocabulary]."""
 
 class Engine:
     """The forward pass. Weights, pool, embedding and rotations are kept alive, not copied.

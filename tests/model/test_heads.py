@@ -268,3 +268,18 @@ def test_an_engines_head_agrees_with_its_float_head(head: str) -> None:
     ours = engine_of(head=head).session(16).prefill([1, 2, 3])
     assert ours.argmax() == exact.argmax()
     assert np.abs(ours - exact)[np.isfinite(ours)].max() < 0.04 * exact.std()
+
+
+def test_a_filled_row_has_exact_logits_and_the_scans_scores() -> None:
+    rows = np.random.default_rng(5).standard_normal((300, 64), dtype=np.float32)
+    hidden = np.random.default_rng(6).standard_normal((2, 64), dtype=np.float32)
+    head = ScreenedHead("scalar", POOL, rows, "two_bit", keep=8)
+    filled = head.filled(hidden)
+    for row, state in zip(filled, hidden, strict=True):
+        kept = head.select(state)
+        np.testing.assert_array_equal(row[kept.ids], kept.logits)
+        others = np.setdiff1d(np.arange(300), kept.ids)
+        assert len(others)
+        np.testing.assert_array_equal(row[others], scores_of(head, state)[others])
+    with pytest.raises(ValueError, match=r"out must be \[vocabulary\]"):
+        head._native.last_scores(np.empty(299, np.float32))

@@ -106,3 +106,15 @@ def test_an_accelerated_model_is_calm() -> None:
         assert (seen, torch.get_num_threads()) == ([1], 2)
     finally:
         torch.set_num_threads(before)
+
+
+def test_the_whole_model_when_its_head_is_native() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    made, seen = Model(), []
+    decoding.calm(made, whole=True)
+    made.decoder.register_forward_hook(lambda *_: seen.append(torch.get_num_threads()))
+    made(IDS)
+    made.decoder(IDS)
+    assert seen == [1, 3] and torch.get_num_threads() == 3
+    torch.set_num_threads(before)

@@ -149,7 +149,7 @@ def test_another_dtype_leaves_the_scale_alone() -> None:
     assert logits(copy.deepcopy(model)).isfinite().all()
 
 
-@pytest.mark.parametrize(("kind", "allowed"), [("float", 1e-6), ("int8", 2e-2)])
+@pytest.mark.parametrize(("kind", "allowed"), [("float", 1e-6), ("int8", 2e-2), ("screened", 1e-6)])
 def test_the_head_on_request(kind: Any, allowed: float) -> None:
     plain = trine.torch.accelerate(small("packed"), threads=1)
     model = trine.torch.accelerate(small("packed"), lm_head=kind, threads=1)
@@ -173,7 +173,9 @@ def test_models_that_cannot_be_accelerated_are_refused_by_name(tmp_path: Path) -
         trine.torch.accelerate(model)
     with pytest.raises(UsageError, match="this Linear has no BitLinear"):
         trine.torch.accelerate(torch.nn.Linear(4, 4))
-    with pytest.raises(UsageError, match=r"lm_head must be None .* int8 or float, not 'fp4'"):
+    with pytest.raises(
+        UsageError, match=r"lm_head must be None .* int8, float or screened, not 'fp4'"
+    ):
         trine.torch.accelerate(small("packed"), lm_head="fp4")  # type: ignore[arg-type]
     wrong = small("offline")
     wrong.get_submodule(DOWN).weight[0, 0] = 0.5

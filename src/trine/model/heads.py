@@ -124,7 +124,8 @@ class ScreenedHead:
         self._native = _native.ScreenedHead(isa, pool, data, name, code)
         self.keep, self.exact = keep, exact
         self.vocab_size, width = rows.shape
-        self.nbytes = self._native.bytes + keep * width * rows.itemsize
+        self.scan_nbytes = self._native.bytes
+        self.nbytes = self.scan_nbytes + keep * width * rows.itemsize
         self.dtype = f"ternary ({code}) + {name}"
         # Tokens seen, and tokens whose best row was certain.
         self.tokens = 0
@@ -142,6 +143,15 @@ class ScreenedHead:
         out = np.full((hidden.shape[0], self.vocab_size), -np.inf, dtype=np.float32)
         for row, state in zip(out, hidden, strict=True):
             selection = self.select(state)
+            row[selection.ids] = selection.logits
+        return out
+
+    def filled(self, hidden: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As `logits`, with the scan's scores instead of -inf: for who needs all to be finite."""
+        out = np.empty((hidden.shape[0], self.vocab_size), dtype=np.float32)
+        for row, state in zip(out, hidden, strict=True):
+            selection = self.select(state)
+            self._native.last_scores(row)
             row[selection.ids] = selection.logits
         return out
 

@@ -36,17 +36,18 @@ class _Saved(threading.local):
 _saved = _Saved()
 
 
-def calm(model: Any) -> None:
+def calm(model: Any, *, whole: bool = False) -> None:
     """Have the decoder of `model` run passes of few tokens on one thread of PyTorch's own.
 
-    The output head is left alone. Nothing changes for a compiled model, whose code PyTorch
-    arranges itself, and for a model that has no decoder by transformers' name.
+    whole: and its output head, which is left alone otherwise. Nothing changes for a compiled model,
+    whose code PyTorch arranges itself, and for one that has no decoder by transformers' name.
     """
     decoder = model.get_decoder() if hasattr(model, "get_decoder") else None
     if decoder is None or decoder is model:
         return
-    decoder.register_forward_pre_hook(_before, with_kwargs=True)
-    decoder.register_forward_hook(_after, always_call=True)
+    module = model if whole else decoder
+    module.register_forward_pre_hook(_before, with_kwargs=True)
+    module.register_forward_hook(_after, always_call=True)
 
 
 def _before(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -57,6 +57,8 @@ class NativeBitLinear(nn.Module):
         self.register_buffer("weight_scale", torch.ones(1), persistent=False)
         self.register_buffer("bias", bias)
         self.rms_norm = rms_norm
+        # A product and nothing else; an attribute, since each decoded token asks.
+        self.plain = bias is None and rms_norm is None
         self._pack(packed, scale)
 
     tiles: torch.Tensor

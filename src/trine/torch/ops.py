@@ -10,8 +10,9 @@ from __future__ import annotations
 import atexit
 import functools
 import itertools
+import threading
 from math import prod
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -22,21 +23,46 @@ import torch
 from trine import _native
 from trine.kernels.native import pool
 from trine.kernels.registry import choose
-from trine.model.heads import FloatHead, Int8Head
+from trine.model.heads import FloatHead, ScreenedHead, build_head
+from trine.ternary.tiles import Code
 
 
-class Int8Rows:
-    """An int8 copy of an lm_head's rows, outside PyTorch's memory; `handle` names it to the op."""
+class HeadRows:
+    """An int8 or ternary copy of an lm_head's rows, outside PyTorch's memory.
 
-    def __init__(self, weight: torch.Tensor, threads: int) -> None:
-        self.head = Int8Head(choose(), shared_pool(threads), as_numpy(weight))
+    `handle` names it to the operator.
+    """
+
+    def __init__(
+        self, weight: torch.Tensor, kind: Literal["int8", "screened"], code: Code, threads: int
+    ) -> None:
+        pool = shared_pool(threads)
+        # A screened head keeps the scores of its last scan in one place.
+        self._one = threading.Lock()
+        self.head = build_head(kind, choose(), pool, as_numpy(weight), code)
         self.handle = next(_handles)
-        _int8_rows[self.handle] = self
+        _head_rows[self.handle] = self
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the copy."""
+        return self.head.scan_nbytes if isinstance(self.head, ScreenedHead) else self.head.nbytes
+
+    def logits(self, states: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Float32 [T, vocabulary] of states [T, H]; None when the float rows have to do it."""
+        if not isinstance(self.head, ScreenedHead):
+            return self.head.logits(states)
+        if len(states) > SCREENED_STATES:
+            return None
+        with self._one:
+            return self.head.filled(states)
 
 
+# A screened head reads a quarter of the bfloat16 rows' bytes for each state, these once for all.
+SCREENED_STATES = 2
 _handles = itertools.count()
 # An operator takes tensors and numbers only. The entry goes with its owner, an `LMHead`.
-_int8_rows: WeakValueDictionary[int, Int8Rows] = WeakValueDictionary()
+_head_rows: WeakValueDictionary[int, HeadRows] = WeakValueDictionary()
 
 
 @functools.cache
@@ -104,11 +130,15 @@ def _(
 def lm_head(
     x: torch.Tensor, weight: torch.Tensor | None, handle: int, vocabulary: int, threads: int
 ) -> torch.Tensor:
-    """Logits [..., vocabulary] of x [..., H]: over the float rows `weight`, else int8 rows."""
+    """Logits [..., vocabulary] of x [..., H] over the float rows `weight`, or the rows of `handle`.
+
+    A handle of -1 names none. Both may be given: the float rows are those that `handle` screens.
+    """
     states = _rows(x)
-    if weight is None:
-        logits = _int8_rows[handle].head.logits(states)
-    else:
+    logits = _head_rows[handle].logits(states) if handle >= 0 else None
+    if logits is None:
+        if weight is None:
+            raise ValueError("an lm_head needs its float rows, or int8 ones")
         logits = FloatHead(choose(), shared_pool(threads), as_numpy(weight)).logits(states)
     return _like(logits, x)
 

@@ -24,7 +24,7 @@ from transformers.utils.quantization_config import QuantizationConfigMixin
 import torch
 from trine.errors import UsageError
 from trine.torch.head import HeadKind, require_head
-from trine.torch.swap import swap_head, swap_linears
+from trine.torch.swap import swap
 
 METHOD = "trine"
 # What a checkpoint without a quantization_config holds: float masters.
@@ -127,9 +127,8 @@ class TrineQuantizer(HfQuantizer):
 
     def _process_model_after_weight_loading(self, model: Any, **_: Any) -> None:
         ours = self.quantization_config
-        swap_linears(model, threads=ours.threads, divides=ours.bitnet().linear_class == "bitlinear")
-        if ours.lm_head is not None:
-            swap_head(model, ours.lm_head, threads=ours.threads)
+        divides = ours.bitnet().linear_class == "bitlinear"
+        swap(model, lm_head=ours.lm_head, threads=ours.threads, divides=divides)
 
     def is_serializable(self) -> bool:
         """`state_dict` is a packed checkpoint."""

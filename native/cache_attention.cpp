@@ -66,7 +66,7 @@ void CacheAttention::run(const AttendCall& call) {
   for (std::vector<float>& each : rooms_) {
     if (each.size() < room) each.resize(room);
   }
-  Items items;
+  Items items(pool_.threads());
   pool_.run([&](int worker) {
     float* own = rooms_[static_cast<std::size_t>(worker)].data();
     const std::size_t count = call.sequences * call.kv_heads * parts;

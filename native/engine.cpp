@@ -112,8 +112,7 @@ class Engine::Pass {
         qkv_width_(value_row_ + round_up(geometry_.key_rows(), kTileRows)),
         hidden_(hidden),
         watch_(watch),
-        items_{Items(engine.pool_.threads()), Items(engine.pool_.threads()),
-               Items(engine.pool_.threads())},
+        items_(items_of(engine.pool_.threads(), 3)),
         last_stop_(Clock::now()) {
     if (watch.tap) engine.normed_ = AlignedArray<float>(count_ * weights_.widest_k());
   }
@@ -405,7 +404,7 @@ class Engine::Pass {
   const std::size_t qkv_width_;
   float* const hidden_;
   const Watch& watch_;
-  Items items_[3];
+  std::vector<Items> items_;
   // Where a step begins: at the end of the one before, since another worker may have gone on first.
   std::int64_t begin_ = 0;  // worker 0's
   Clock::time_point last_stop_;

@@ -9,10 +9,6 @@ namespace {
 // Tokens of one piece: as many as the GEMM takes at once. More would only cost memory.
 constexpr std::size_t kPieceTokens = 264;
 
-// What a worker fetches of the next weights while it waits (engine.cpp has the reasons).
-constexpr std::size_t kAheadBytes = std::size_t{192} << 10;
-constexpr std::size_t kFetchBytes = 1024;
-
 template <class T>
 void grow(std::vector<T>& room, std::size_t n) {
   if (room.size() < n) room.resize(n);
@@ -92,23 +88,6 @@ void LayerKernels::for_tokens(Items& items, const QuantisedTokens& tokens, const
   }
 }
 
-void LayerKernels::wait_fetching(int worker, const TernaryMatrix& next,
-                                 const QuantisedTokens& tokens) {
-  Multiplication::Start ahead{nullptr, 0};
-  if (!tokens.uses_gemm()) {
-    ahead = Multiplication::start_of_gemv(next, pool_.threads(), worker);
-    ahead.bytes = std::min(ahead.bytes, kAheadBytes);
-  }
-  pool_.barrier([&] {
-    if (ahead.bytes < kFetchBytes) return false;
-    for (std::size_t at = 0; at < kFetchBytes; at += kLineBytes)
-      __builtin_prefetch(ahead.at + at, 0, 2);
-    ahead.at += kFetchBytes;
-    ahead.bytes -= kFetchBytes;
-    return true;
-  });
-}
-
 void LayerKernels::qkv(const QkvCall& call) {
   const std::lock_guard<std::mutex> lock(one_call_);
   const std::size_t all = call.sequences * call.length;
@@ -129,30 +108,27 @@ void LayerKernels::qkv_piece(const QkvCall& call, std::size_t first, std::size_t
   begin(0, tokens, call.linears[0].matrix);
   grow(floats_, tokens * width);
   workers_room(std::max(k, call.head_dim));
-  const int threads = pool_.threads();
-  const Multiplication products[kQkvs] = {{ops_, call.linears[0].matrix, quantised, threads},
-                                          {ops_, call.linears[1].matrix, quantised, threads},
-                                          {ops_, call.linears[2].matrix, quantised, threads}};
-  Items norms;
-  Items multiplied[kQkvs];
-  Items rotations;
+  const Multiplication products[kQkvs] = {{ops_, call.linears[0].matrix, quantised},
+                                          {ops_, call.linears[1].matrix, quantised},
+                                          {ops_, call.linears[2].matrix, quantised}};
+  std::vector<Items> items = items_of(pool_.threads(), kQkvs + 2);
   pool_.run([&](int worker) {
     Worker& own = workers_[static_cast<std::size_t>(worker)];
     Norm norm(ops_, call.norm, k, quantised, own);
-    for_tokens(norms, quantised, [&](std::size_t group, std::size_t begin, std::size_t end) {
+    for_tokens(items[kQkvs], quantised, [&](std::size_t group, std::size_t begin, std::size_t end) {
       for (std::size_t t = begin; t < end; ++t) norm.run(t, call.x, first + t);
       if (quantised.uses_gemm()) quantised.arrange(group);
     });
-    wait_fetching(worker, call.linears[0].matrix, quantised);
+    pool_.barrier();
     for (std::size_t i = 0; i < kQkvs; ++i) {
       const LinearView& linear = call.linears[i];
-      products[i].work(multiplied[i], own.scratch, [&](const Block& block) {
+      products[i].work(worker, items[i], own.scratch, [&](const Block& block) {
         dequantise(block, linear, quantised, ops_.decoder.dequantise, floats_.data() + start[i],
                    width);
       });
     }
     pool_.barrier();
-    for (std::size_t t = rotations.take(); t < tokens; t = rotations.take()) {
+    for (std::size_t t = items[kQkvs + 1].take(); t < tokens; t = items[kQkvs + 1].take()) {
       float* values = floats_.data() + t * width;
       rotate(call, first + t, values, own);
       for (std::size_t i = 0; i < kQkvs; ++i) write_heads(call, i, first + t, values + start[i]);
@@ -221,12 +197,11 @@ void LayerKernels::output_mlp_piece(const OutputMlpCall& call, std::size_t first
   float* const x = floats_.data();
   std::int32_t* const gate = sums_.data();
   std::int32_t* const up = gate + tokens * ffn;
-  const int threads = pool_.threads();
-  const Multiplication output(ops_, call.output.matrix, quantised_[0], threads);
-  const Multiplication gates(ops_, call.gate.matrix, quantised_[1], threads);
-  const Multiplication ups(ops_, call.up.matrix, quantised_[1], threads);
-  const Multiplication down(ops_, call.down.matrix, quantised_[2], threads);
-  Items items[8];
+  const Multiplication output(ops_, call.output.matrix, quantised_[0]);
+  const Multiplication gates(ops_, call.gate.matrix, quantised_[1]);
+  const Multiplication ups(ops_, call.up.matrix, quantised_[1]);
+  const Multiplication down(ops_, call.down.matrix, quantised_[2]);
+  std::vector<Items> items = items_of(pool_.threads(), 8);
   const auto add_to_x = [&](const LinearView& linear, const QuantisedTokens& quantised) {
     return [&](const Block& block) {
       dequantise(block, linear, quantised, ops_.decoder.dequantise_add, x, hidden);
@@ -252,8 +227,8 @@ void LayerKernels::output_mlp_piece(const OutputMlpCall& call, std::size_t first
       }
       if (quantised_[0].uses_gemm()) quantised_[0].arrange(group);
     });
-    wait_fetching(worker, call.output.matrix, quantised_[0]);
-    output.work(items[1], own.scratch, add_to_x(call.output, quantised_[0]));
+    pool_.barrier();
+    output.work(worker, items[1], own.scratch, add_to_x(call.output, quantised_[0]));
     pool_.barrier();
 
     Norm post_norm(ops_, call.post_norm, hidden, quantised_[1], own);
@@ -261,9 +236,9 @@ void LayerKernels::output_mlp_piece(const OutputMlpCall& call, std::size_t first
       for (std::size_t t = begin; t < end; ++t) post_norm.run(t, x + t * hidden);
       if (quantised_[1].uses_gemm()) quantised_[1].arrange(group);
     });
-    wait_fetching(worker, call.gate.matrix, quantised_[1]);
-    gates.work(items[3], own.scratch, keep(gate));
-    ups.work(items[4], own.scratch, keep(up));
+    pool_.barrier();
+    gates.work(worker, items[3], own.scratch, keep(gate));
+    ups.work(worker, items[4], own.scratch, keep(up));
     pool_.barrier();
 
     Norm ffn_norm(ops_, call.ffn_norm, ffn, quantised_[2], own);
@@ -276,8 +251,8 @@ void LayerKernels::output_mlp_piece(const OutputMlpCall& call, std::size_t first
       }
       if (quantised_[2].uses_gemm()) quantised_[2].arrange(group);
     });
-    wait_fetching(worker, call.down.matrix, quantised_[2]);
-    down.work(items[6], own.scratch, add_to_x(call.down, quantised_[2]));
+    pool_.barrier();
+    down.work(worker, items[6], own.scratch, add_to_x(call.down, quantised_[2]));
     pool_.barrier();
     for (std::size_t t = items[7].take(); t < tokens; t = items[7].take()) {
       narrow(ops_, x + t * hidden, hidden, call.out.type, call.out.at((first + t) * hidden));

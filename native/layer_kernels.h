@@ -100,8 +100,6 @@ class LayerKernels {
   void begin(std::size_t stage, std::size_t tokens, const TernaryMatrix& matrix);
   // Room for rows of n floats. Workers may not throw: it is made before they run.
   void workers_room(std::size_t n);
-  // Waits for all workers, fetching what this one is likely to multiply first in a GEMV of `next`.
-  void wait_fetching(int worker, const TernaryMatrix& next, const QuantisedTokens& tokens);
 
   static constexpr std::size_t kStages = 3;
 

@@ -108,4 +108,12 @@ class Items {
   std::vector<Counter> next_;
 };
 
+// For as many phases of a run.
+inline std::vector<Items> items_of(int workers, std::size_t phases) {
+  std::vector<Items> items;
+  items.reserve(phases);
+  for (std::size_t i = 0; i < phases; ++i) items.emplace_back(workers);
+  return items;
+}
+
 }  // namespace trine

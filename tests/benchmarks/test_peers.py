@@ -153,3 +153,12 @@ def test_q6_k_is_210_bytes_for_256_weights(peers: ModuleType) -> None:
 )
 def test_a_library_says_what_it_is_built_for(peers: ModuleType, said: bytes, widest: str) -> None:
     assert peers.built_for(said) == widest
+
+
+def test_a_rate_above_the_int8_peak_is_refused(peers: ModuleType) -> None:
+    result = {
+        "seconds": {"honest": {"pp512": [2.0, 2.0]}, "skips": {"pp512": [0.5], "decode": [3.0]}},
+        "int8_gop_s": [900.0, 1000.0],
+    }
+    assert peers.refuse(result, 10**12) == ["skips: pp512: 2000 GOP/s in BitLinears cannot be"]
+    assert result["seconds"] == {"honest": {"pp512": [2.0, 2.0]}, "skips": {"decode": [3.0]}}

@@ -7,23 +7,24 @@ are cut out of both copies: what is written and the addresses become outputs, wh
 inputs that both copies share.
 
 The part is a window: the cells of the mutant's module, of all instances, with every net that enters
-it free and every net that leaves it compared; then those of the modules around it; then the whole
-unit. Copies that agree in a window agree in the unit, since the unit sees no more than its outputs.
-The other way round nothing follows: what makes a difference in a window may never enter it, so only
-the whole unit can show that a mutant is different.
+it free and every net that leaves it compared; then those of the modules around it, too. Copies that
+agree in a window agree in the unit, since the unit sees no more than its outputs. The other way round
+nothing follows: what makes a difference in a window may never enter it, and what leaves it may never
+be seen. So there is "equivalent" and "not proved", and no "different".
 """
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from trine.errors import MissingExtra, ToolError
-from trine.hw.mutate import TOP, Mutant, Mutation, elaborate_commands, modules
+from trine.hw.mutate import TOP, Mutant, Mutation, elaborate_commands
 from trine.hw.mutate_source import SourceMutant
 from trine.hw.sources import Unit, files, rtl_folder
 from trine.hw.yosys import run_yosys
@@ -44,42 +45,40 @@ _AROUND = {
 }
 
 
-def equivalent(mutation: Mutation, mutant: Mutant, *, seconds: int = 300) -> bool | None:
-    """Whether no input tells the netlist mutant from the unit; None when undecided.
+def equivalent(mutation: Mutation, mutant: Mutant, *, seconds: int = 60) -> bool:
+    """Whether it is proved that no input tells the netlist mutant from the unit.
 
     Each window gets `seconds`. MissingExtra without pyosys.
     """
-    windows: list[Sequence[str]] = [[mutant.module]]
-    if mutant.module in _AROUND:
-        windows.append([mutant.module, *_AROUND[mutant.module]])
-    for window in [*windows, modules()]:
-        found = equivalent_within(mutation, mutant, window, seconds=seconds)
-        if found or list(window) == modules():
-            return found
-    return None
+    windows = [(mutant.module,), (mutant.module, *_AROUND.get(mutant.module, ()))]
+    return any(
+        equivalent_within(mutation, mutant, window, seconds=seconds)
+        for window in dict.fromkeys(windows)
+    )
 
 
 def equivalent_within(
-    mutation: Mutation, mutant: Mutant, window: Sequence[str], *, seconds: int = 300
-) -> bool | None:
+    mutation: Mutation, mutant: Mutant, window: Sequence[str], *, seconds: int = 60
+) -> bool:
     """The same of the cells of these modules, with all that enters them free."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "net.il").write_text(mutation.netlist)
         boxes = _memory_boxes(folder)
+        wrong = mutant.command.replace(f"-module {TOP} ", "-module mutated ")
+        if mutant.cell in boxes:
+            wrong = wrong.replace(f"-cell {mutant.cell} ", f"-cell {boxes[mutant.cell]} ")
         run_yosys(
             [
                 f"read_rtlil {folder}/net.il",
-                f"read_verilog -lib {folder}/box.v",
-                *(f"chtype -set {box} {TOP}/{cell}" for cell, box in boxes.items()),
-                f"delete {TOP}/m:*",
+                *_cut(folder, boxes),
                 # What comes from a mutant has no source and no name: cut first, then mutate.
                 "splitnets -ports",
                 *(f"select -set {module} c:* a:src=*{module}.sv* %i" for module in window),
                 f"select -set window {' '.join('@' + module for module in window)}",
                 "submod -name window @window",
                 "copy window mutated",
-                mutant.command.replace(f"-module {TOP} ", "-module mutated "),
+                wrong,
                 *_MITER,
                 f"write_aiger -zinit {folder}/miter.aig",
             ]
@@ -87,8 +86,8 @@ def equivalent_within(
         return _decide(folder / "miter.aig", seconds)
 
 
-def equivalent_source(unit: Unit, mutant: SourceMutant, *, seconds: int = 300) -> bool | None:
-    """Whether no input tells the source mutant from the whole unit."""
+def equivalent_source(unit: Unit, mutant: SourceMutant, *, seconds: int = 300) -> bool:
+    """The same of a source mutant and the whole unit."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         changed = folder / mutant.file
@@ -101,9 +100,7 @@ def equivalent_source(unit: Unit, mutant: SourceMutant, *, seconds: int = 300) -
             run_yosys(
                 [
                     f"read_rtlil {folder}/net.il",
-                    f"read_verilog -lib {folder}/box.v",
-                    *(f"chtype -set {box} {TOP}/{cell}" for cell, box in boxes.items()),
-                    f"delete {TOP}/m:*",
+                    *_cut(folder, boxes),
                     f"rename {TOP} {module}",
                     f"write_rtlil {folder}/{module}.il",
                 ]
@@ -116,6 +113,8 @@ def equivalent_source(unit: Unit, mutant: SourceMutant, *, seconds: int = 300) -
 # The modules `window` and `mutated` side by side, as gates; their memories' ports become their own.
 _MITER = (
     "expose -evert window/t:memory_box* mutated/t:memory_box*",
+    # Otherwise each flip-flop without a reset would start as it likes, in each copy.
+    "setundef -init -zero",
     "miter -equiv -flatten window mutated miter",
     "hierarchy -top miter",
     "opt -full",
@@ -132,22 +131,43 @@ _MITER = (
 )
 
 
-def _decide(circuit: Path, seconds: int) -> bool | None:
-    """Whether the output of the circuit stays 0."""
+def _decide(circuit: Path, seconds: int) -> bool:
+    """Whether it is proved that the output of the circuit stays 0."""
     found = importlib.util.find_spec("pyosys")
     if found is None or found.origin is None:
         raise MissingExtra("hw", "a proof")
-    abc = Path(found.origin).parent / "yosys-abc"
-    script = f"read_aiger {circuit}; strash; scleanup; scorr; pdr -T {seconds}"
-    done = subprocess.run([str(abc), "-c", script], capture_output=True, text=True, check=False)
-    told = done.stdout + done.stderr
-    if "Property proved" in told:
+    abc = str(Path(found.origin).parent / "yosys-abc")
+    rest = circuit.with_suffix(".scorr.aig")
+    script = f"read_aiger {circuit}; strash; scleanup; scorr; print_stats; write_aiger {rest}"
+    # pdr calls a circuit undecided in which scorr left no state.
+    stateless = re.search(r"lat = +0 ", _run([abc, "-c", script])) is not None
+    told = _run([abc, "-c", f"read_aiger {rest}; {'iprove' if stateless else f'pdr -T {seconds}'}"])
+    if "Property proved" in told or "UNSATISFIABLE" in told:
         return True
-    if "was asserted in frame" in told:
+    lower = told.lower()
+    if any(word in lower for word in ("was asserted", "satisfiable", "undecided", "timeout")):
         return False
-    if "undecided" in told.lower() or "timeout" in told.lower():
-        return None
     raise ToolError(f"abc failed: {told.splitlines()[-1] if told else 'no message'}")
+
+
+def _run(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+def _cut(folder: Path, boxes: dict[str, str]) -> list[str]:
+    """Commands that put boxes, of their type's name, in the place of the ports of memories."""
+    return [
+        f"read_verilog -lib {folder}/box.v",
+        f"cd {TOP}",
+        # `expose` takes no name that a tool gave, and as a pattern $1 is $procmux$1, too.
+        *(f"rename {cell} {box}" for cell, box in boxes.items()),
+        *(f"chtype -set {box} {box}" for box in boxes.values()),
+        "cd",
+        f"delete {TOP}/m:*",
+        # Otherwise what is written is written nowhere, and swept away.
+        f"setattr -set keep 1 {TOP}/t:memory_box*",
+    ]
 
 
 def _memory_boxes(folder: Path) -> dict[str, str]:

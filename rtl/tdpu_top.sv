@@ -6,7 +6,7 @@
 // One clock; rst_ni is sampled synchronously. Bursts fit AXI3: at most 16 beats, incrementing, one
 // ID, no 4 KiB crossing. Writing control.abort or control.reset stops new bursts, waits until
 // nothing is outstanding, then empties the ring; a memory that never answers shows as a timeout
-// error and as status.draining.
+// error and as status.draining. A doorbell that is written meanwhile is refused.
 
 module tdpu_top
   import tdpu_pkg::*;
@@ -17,6 +17,7 @@ module tdpu_top
   parameter int unsigned BATCH      = 1,
   parameter int unsigned K_MAX      = 6912,
   parameter int unsigned FIFO_DEPTH = 512,
+  parameter int unsigned ILLEGAL_W  = 32,  // bits of the counter of illegal beats, which saturates
   parameter logic [31:0] BUILD_HASH = 32'h0
 ) (
   input  logic                           clk_i,
@@ -63,6 +64,10 @@ module tdpu_top
   output logic                           m_axi_bready_o,
   input  logic [1:0]                     m_axi_bresp_i
 );
+
+  if (ILLEGAL_W < 1 || ILLEGAL_W > 32) begin : gen_bad_illegal_w
+    $error("tdpu_top: ILLEGAL_W is 1 to 32, the bits of a register");
+  end
 
   // ---- Registers ----
 
@@ -246,7 +251,7 @@ module tdpu_top
     );
   end
 
-  // ---- Completion: entries wait for the writer in order ----
+  // ---- Completion: an entry waits for the writer ----
 
   typedef struct packed {
     logic    slot;
@@ -257,37 +262,41 @@ module tdpu_top
     addr_t   results;
   } entry_t;
 
-  entry_t entry;
+  // An error as a job's status has it.
+  typedef struct packed {
+    status_e    code;
+    logic [3:0] port;
+  } fault_t;
+
+  // One place: of two jobs in flight the older one is with the writer.
+  entry_t entry_q;
+  logic waits_q;
   logic closing_slot_q, closing_irq_q;
-  logic entry_head_valid, entry_take, closing, write_error, write_timeout, unused_entry_ready;
+  logic entry_take, closing, write_error, write_timeout;
   addr_t write_error_addr;
-  error_t [1:0] slot_error_q;
+  fault_t [1:0] slot_error_q;
   logic [1:0][31:0] slot_start_q;
   logic [31:0] clock_q;
   logic [7:0] code;
 
-  tdpu_queue #(.WIDTH($bits(entry_t)), .DEPTH(2)) u_entries (
-    .clk_i,
-    .rst_ni,
-    .flush_i(halt_q),
-    .valid_i(entry_valid),
-    .ready_o(unused_entry_ready),  // always: at most two jobs are in flight
-    .data_i (entry_t'{
-      slot: entry_slot,
-      irq: job.irq,
-      issued: job_valid && job_ready,
-      desc: entry_desc,
-      results: job.results
-    }),
-    .valid_o(entry_head_valid),
-    .ready_i(entry_take),
-    .data_o (entry)
-  );
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || halt_q) waits_q <= 1'b0;
+    else waits_q <= entry_valid || (waits_q && !entry_take);
+  end
 
   always_ff @(posedge clk_i) begin
-    if (entry_head_valid && entry_take) begin
-      closing_slot_q <= entry.slot;
-      closing_irq_q  <= entry.irq;
+    if (entry_valid) begin
+      entry_q <= '{
+        slot: entry_slot,
+        irq: job.irq,
+        issued: job_valid && job_ready,
+        desc: entry_desc,
+        results: job.results
+      };
+    end
+    if (waits_q && entry_take) begin
+      closing_slot_q <= entry_q.slot;
+      closing_irq_q  <= entry_q.irq;
     end
   end
 
@@ -298,11 +307,11 @@ module tdpu_top
     .rst_ni,
     .halt_i         (halt_q),
     .idle_o         (write_idle),
-    .job_valid_i    (entry_head_valid),
+    .job_valid_i    (waits_q),
     .job_ready_o    (entry_take),
-    .job_results_i  (entry.issued),
-    .job_addr_i     (entry.results),
-    .job_desc_i     (entry.desc),
+    .job_results_i  (entry_q.issued),
+    .job_addr_i     (entry_q.results),
+    .job_desc_i     (entry_q.desc),
     .closing_o      (closing),
     // Ownership returns to the driver: bit 31 is 0. Bit 30 tells done from never touched.
     .status_i       ({2'b01, 18'b0, slot_error_q[closing_slot_q].port, code}),
@@ -339,13 +348,13 @@ module tdpu_top
   always_comb begin
     now = '0;
     now_valid = 1'b1;
-    if (entry_valid && entry_status != StatusOk) begin
+    if (entry_valid && entry_status != StatusOk && !halt_q) begin
       now = '{code: entry_status, port: '0, addr: entry_desc};
     end else if (write_error) begin
       now = '{code: StatusAxiWrite, port: '0, addr: write_error_addr};
     end else if (write_timeout) begin
       now = '{code: StatusTimeout, port: '0, addr: write_error_addr};
-    end else if (ring_error) begin
+    end else if (ring_error || (doorbell_q && halt_q)) begin
       now = '{code: StatusRing, port: '0, addr: '0};
     end else begin
       now_valid = 1'b0;
@@ -364,8 +373,9 @@ module tdpu_top
   end
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni || clear_q || hwif_out.control.clear_error.value) error_q <= '0;
-    else if (now_valid && error_q.code == StatusOk) error_q <= now;
+    // What comes while a reset drains is kept, and so is what comes with the clear.
+    if (!rst_ni || hwif_out.control.reset.value) error_q <= '0;
+    else if (hwif_out.control.clear_error.value || error_q.code == StatusOk) error_q <= now;
   end
 
   always_comb begin
@@ -376,7 +386,7 @@ module tdpu_top
   end
 
   for (genvar s = 0; s < 2; s++) begin : gen_slot
-    error_t hit;
+    fault_t hit;
     logic hit_valid;
 
     always_comb begin
@@ -385,18 +395,18 @@ module tdpu_top
       for (int unsigned p = ENGINES; p > 0; p--) begin
         if (read_error[p-1] && error_dest[p-1] != DestDescriptor && error_job[p-1] == 1'(s)) begin
           hit_valid = 1'b1;
-          hit = '{code: StatusAxiRead, port: 4'(p - 1), addr: read_error_addr[p-1]};
+          hit = '{code: StatusAxiRead, port: 4'(p - 1)};
         end
       end
       if (write_error && closing_slot_q == 1'(s)) begin
         hit_valid = 1'b1;
-        hit = '{code: StatusAxiWrite, port: '0, addr: write_error_addr};
+        hit = '{code: StatusAxiWrite, port: '0};
       end
     end
 
     always_ff @(posedge clk_i) begin
       if (entry_valid && entry_slot == 1'(s)) begin
-        slot_error_q[s] <= '{code: entry_status, port: '0, addr: entry_desc};
+        slot_error_q[s] <= '{code: entry_status, port: '0};
         slot_start_q[s] <= clock_q;
       end else if (hit_valid && slot_error_q[s].code == StatusOk) begin
         slot_error_q[s] <= hit;
@@ -407,11 +417,12 @@ module tdpu_top
   // ---- Counters, interrupt, read-only registers ----
 
   logic counters_clear;
-  logic [31:0] illegal_q, steps_q, running_q, starved_q, blocked_q, busy_q, illegal_sum;
+  logic [31:0] steps_q, running_q, starved_q, blocked_q, busy_q;
+  logic [ILLEGAL_W-1:0] illegal_q, illegal_sum;
 
   assign counters_clear = hwif_out.control.clear_counters.value || clear_q;
   assign tick = clock_q[9:0] == '1;
-  assign illegal_sum = illegal_q + 32'($countones(illegal));
+  assign illegal_sum = illegal_q + ILLEGAL_W'($countones(illegal));
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) clock_q <= '0;
@@ -452,7 +463,7 @@ module tdpu_top
     hwif_in.error.code.next = error_q.code;
     hwif_in.error.port.next = error_q.port;
     hwif_in.error_address.value.next = error_q.addr;
-    hwif_in.illegal.value.next = illegal_q;
+    hwif_in.illegal.value.next = 32'(illegal_q);
     hwif_in.steps.value.next = steps_q;
     hwif_in.running.value.next = running_q;
     hwif_in.starved.value.next = starved_q;

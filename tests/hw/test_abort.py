@@ -9,7 +9,7 @@ import pytest
 
 from hw.units import HEADLINE, OTHER, STALLS, check, random_case, start
 from trine.hw.driver import PAGE, Driver
-from trine.hw.registers import Control, Interrupt, Register, State
+from trine.hw.registers import Control, Interrupt, Register, State, Status
 from trine.hw.simulation import MemoryModel, Simulation, Timing
 from trine.hw.sources import Unit
 from trine.ternary.tdpu import pack_tdpu
@@ -125,14 +125,71 @@ def test_a_second_abort_waits_with_the_first() -> None:
     check(driver, *random_case(7, 90, HEADLINE.batch, seed=4))
 
 
-def test_a_job_of_the_most_rows_is_aborted_like_any_other() -> None:
+@pytest.mark.parametrize("control", [Control.ABORT, Control.RESET])
+def test_a_doorbell_while_the_unit_drains_is_refused(control: Control) -> None:
+    simulation, driver = start(HEADLINE, replace(IDEAL, latency=300, size=1 << 20))
+    queue(driver, HEADLINE, 2)
+    simulation.wait(50)
+    simulation.write(Register.CONTROL, Control.ENABLE | control)
+    simulation.write(Register.DOORBELL, 3)
+    assert simulation.read(Register.STATUS) & State.DRAINING
+    assert simulation.read(Register.ERROR) == Status.RING
+    assert simulation.read(Register.IRQ_STATUS) & Interrupt.ERROR
+    while simulation.read(Register.STATUS) & State.DRAINING:
+        pass
+    tail = 2 if control == Control.ABORT else 0
+    assert simulation.read(Register.TAIL) == simulation.read(Register.HEAD) == tail
+    assert simulation.read(Register.ERROR) == Status.RING
+    simulation.write(Register.CONTROL, Control.ENABLE | Control.CLEAR_ERROR)
+    simulation.write(Register.IRQ_STATUS, Interrupt.DONE | Interrupt.ERROR)
+    if control == Control.RESET:
+        driver = Driver(simulation)
+    check(driver, *random_case(7, 90, HEADLINE.batch, seed=4))
+    assert simulation.read(Register.ERROR) == 0
+
+
+def test_a_reset_leaves_no_error_of_what_it_dropped() -> None:
+    # At every clock of a descriptor that is refused, and of one that is cut off.
+    simulation, driver = start(HEADLINE, replace(IDEAL, size=1 << 20))
+    for after in range(90):
+        simulation.write(Register.CONTROL, 0)
+        queue(driver, HEADLINE, 1)
+        simulation.memory[PAGE] = 0
+        simulation.write(Register.CONTROL, Control.ENABLE)
+        simulation.write(Register.IRQ_MASK, 0)
+        simulation.wait(after)
+        simulation.write(Register.CONTROL, Control.RESET)
+        while simulation.read(Register.STATUS) & State.DRAINING:
+            pass
+        assert simulation.read(Register.ERROR) == simulation.read(Register.ERROR_ADDRESS) == 0
+        driver = Driver(simulation)
+
+
+@pytest.mark.parametrize("port", range(HEADLINE.engines))
+def test_an_abort_waits_for_every_port(port: int) -> None:
+    model = replace(IDEAL, late_port=port, late=2000, size=1 << 20)
+    simulation, driver = start(HEADLINE, model)
+    simulation.write(Register.IRQ_MASK, 0)
+    queue(driver, HEADLINE, 1)
+    # The first port is asked for the descriptor before.
+    simulation.wait(2500 if port == 0 else 400)
+    simulation.write(Register.CONTROL, Control.ENABLE | Control.ABORT)
+    while simulation.read(Register.STATUS) & State.DRAINING:
+        pass
+    assert simulation.clock > 2000
+    for each in range(HEADLINE.engines):
+        assert simulation.moved(each) == simulation.asked(each) > 0
+
+
+@pytest.mark.parametrize("rows", [(1 << 18) - 1, 0x2AAAA, 0x15555, 0x2AAAA])
+def test_a_job_of_very_many_rows_is_aborted_like_any_other(rows: int) -> None:
     # All bits of the counts are used; the memory ends long before the weights do.
     simulation, driver = start(HEADLINE, replace(IDEAL, size=1 << 20))
     simulation.write(Register.IRQ_MASK, 0)
     simulation.write(Register.CONTROL, 0)
     queue(driver, HEADLINE, 1)
     words = simulation.memory[PAGE : PAGE + 64].view(np.uint32)
-    words[2], words[3] = HEADLINE.k_max, (1 << 18) - 1
+    words[2], words[3] = HEADLINE.k_max, rows
     simulation.write(Register.CONTROL, Control.ENABLE)
     simulation.wait(3000)
     driver.abort()

@@ -176,11 +176,13 @@ module fv_axi_write
   logic beat_done, result_fire, dropping;
   logic watching, packed_q, beat_last, follows, follows_last;  // follows: a watched burst's end
   logic [7:0] ahead;
-  logic [LaneW-1:0] watched_lane;
+  logic [LaneW-1:0] watched_lane, lane_of_word;
   logic [31:0] watched_word;
   logic watched_is_last;
   logic turn;
 
+  // A beat of one word has no lane 1.
+  assign watched_lane = lane_of_word & LaneW'(Words - 1);
   assign beat_done = word && (res_last_i || lane == LaneW'(Words - 1));
   assign result_fire = w_fire && !of_status;
   assign dropping = halt_i && !((aw_open || w_open) && !of_status);
@@ -200,7 +202,7 @@ module fv_axi_write
       watching <= 1'b0;
     end else if (!watching) begin
       watching        <= word && choose_i;
-      watched_lane    <= lane;
+      lane_of_word    <= lane;
       watched_word    <= res_data_i;
       watched_is_last <= res_last_i;
       packed_q        <= beat_done;

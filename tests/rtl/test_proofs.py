@@ -99,8 +99,10 @@ def test_a_seeded_bug_is_found(name: str, tmp_path: Path) -> None:
 # ---- Proofs by induction: the property module states the invariants that close it ----
 
 MODULES = {
+    "fv_act_store": ("tdpu_ram.sv", "tdpu_act_store.sv"),
     "fv_axi_read": (*FIFOS, "tdpu_watchdog.sv", "tdpu_axi_read.sv"),
     "fv_calc": ("tdpu_calc.sv",),
+    "fv_core": tuple(line for line in (RTL / "tdpu_core.f").read_text().split() if "pkg" not in line),
     "fv_regs": ("generated/tdpu_regs_pkg.sv", "generated/tdpu_regs.sv"),
     "fv_sequencer": ("tdpu_calc.sv", "tdpu_sequencer.sv"),
     "fv_watchdog": ("tdpu_watchdog.sv",),
@@ -149,9 +151,11 @@ CLOCKS = {
 
 def written(folder: Path, case: Case, bug: tuple[str, str, str] | None = None) -> list[Path]:
     """The files of a case, as copies: with small constants, with a bug."""
-    top, _, constants = case
+    top, parameters, constants = case
     paths = []
     for name in ("tdpu_pkg.sv", *MODULES[top], f"formal/{top}.sv"):
+        if parameters.get("ABSTRACT") and name == "tdpu_ram.sv":
+            name = "formal/abstract/tdpu_ram.sv"
         text = (RTL / name).read_text()
         for real, little in constants:
             text = text.replace(real, little)

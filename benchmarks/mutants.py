@@ -4,6 +4,8 @@
     python benchmarks/mutants.py source
     python benchmarks/mutants.py prove
 
+A campaign that was interrupted goes on where it was, unless a source or a test changed since.
+
 The golden check is tests of `tests/hw` themselves, collected once and run on a simulator that
 carries the mutants (trine.hw.mutate, trine.hw.mutate_source), each mutant in a forked process. A
 mutant is caught by the first test that fails, that crashes, or that takes TIMES as much CPU time as
@@ -30,7 +32,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,27 +44,31 @@ TESTS = ROOT / "tests"
 sys.path.insert(0, str(TESTS))
 
 from hw import units  # noqa: E402
-from trine.hw import simulation  # noqa: E402
+from trine.hw import driver, simulation  # noqa: E402
+from trine.hw.build import cache_folder  # noqa: E402
 from trine.hw.mutate import Mutant, Mutation, choose_mutants, modules  # noqa: E402
 from trine.hw.mutate_proof import equivalent, equivalent_source  # noqa: E402
 from trine.hw.mutate_source import SourceMutant, source_mutants, source_simulator  # noqa: E402
-from trine.hw.sources import Unit, rtl_folder  # noqa: E402
+from trine.hw.sources import Unit, digest, rtl_folder  # noqa: E402
 
 # The ones that catch most come first.
 GOLDEN = [
     str(TESTS / "hw" / f"test_{name}.py")
     for name in ("results", "jobs", "control", "abort", "timeout")
 ]
+# What a verdict depends on, beside the simulator.
+TOLD_BY = [*map(Path, GOLDEN), TESTS / "hw" / "units.py", Path(driver.__file__)]
 TIMES = 4
 # CPU seconds that no test needs to differ by.
 LEAST = 0.3
 SEED = 20261123
 
 # Two units that differ in everything: code, engines, batch, beat. Rows are long enough for every
-# test, FIFOs small enough to fill.
+# test, FIFOs and a counter small enough to fill.
+_SMALL = Unit(k_max=2560, fifo_depth=128, illegal_bits=12)
 UNITS = {
-    "base 3": Unit(engines=2, batch=2, code=3, beat_bits=64, k_max=2560, fifo_depth=128),
-    "two bit": Unit(engines=3, batch=4, code=2, beat_bits=32, k_max=2560, fifo_depth=128),
+    "base 3": replace(_SMALL, engines=2, batch=2, code=3, beat_bits=64),
+    "two bit": replace(_SMALL, engines=3, batch=4, code=2, beat_bits=32),
 }
 
 
@@ -84,8 +90,17 @@ class Row:
 class Campaign:
     """Pytest plugin: instead of once, the collected tests run once a mutant."""
 
-    def __init__(self, name: str, library: Path, mutants: Sequence[Mutant | SourceMutant]) -> None:
+    def __init__(
+        self,
+        name: str,
+        library: Path,
+        mutants: Sequence[Mutant | SourceMutant],
+        only: Mapping[str, str] | None = None,
+    ) -> None:
+        """`only`: the one test that a mutant gets, by the mutants' text."""
         self.name, self.mutants, self.rows = name, mutants, list[Row]()
+        self.only = only
+        self.journal = cache_folder() / f"mutants-{digest(TOLD_BY, library.name)[:24]}.jsonl"
         self.select = ctypes.CDLL(str(library)).tdpu_mutate
         self.usual: dict[str, float] = {}
         self.pipe = -1
@@ -105,21 +120,35 @@ class Campaign:
         # What runs twice, as units that differ elsewhere are one here.
         items = {plain(item.nodeid): item for item in reversed(session.items)}
         tests = sorted(items.values(), key=session.items.index)
+        if self.only is not None:
+            tests = [item for item in tests if plain(item.nodeid) in self.only.values()]
         told = self.child(0, tests)
         if "failed" in told:
             raise SystemExit(f"{told['failed']} fails without a mutant")
         self.usual = {name: seconds for name, seconds in told.items() if name in items}
         total = sum(self.usual.values())
         say(f"{self.name}: {len(self.mutants)} mutants; {len(tests)} tests take {total:.1f} s")
+        known = self.known() if self.only is None else {}
         for mutant in self.mutants:
-            told = self.child(mutant.index, tests)
-            row = Row(
-                self.name, mutant.index, mutant.module, str(mutant), str(told.get("failed", ""))
-            )
-            self.rows.append(row)
-            told_as = row.caught or f"SURVIVES {mutant}"
-            say(f"{self.name} {mutant.index} {told_as}")
+            caught = known.get(str(mutant))
+            if caught is None:
+                given = tests
+                if self.only is not None:
+                    one = self.only[str(mutant)]
+                    given = [item for item in tests if plain(item.nodeid) == one]
+                caught = str(self.child(mutant.index, given).get("failed", ""))
+            if self.only is None and str(mutant) not in known:
+                with self.journal.open("a") as file:
+                    print(json.dumps([str(mutant), caught]), file=file)
+            self.rows.append(Row(self.name, mutant.index, mutant.module, str(mutant), caught))
+            say(f"{self.name} {mutant.index} {caught or f'SURVIVES {mutant}'}")
         return True
+
+    def known(self) -> dict[str, str]:
+        """What an interrupted campaign with this simulator and these tests found."""
+        if not self.journal.is_file():
+            return {}
+        return dict(json.loads(line) for line in self.journal.read_text().splitlines())
 
     def child(self, index: int, tests: list[pytest.Item]) -> dict[str, float | str]:
         """What a forked process tells that runs the tests on mutant `index`."""
@@ -184,10 +213,22 @@ def netlist(name: str, count: int) -> tuple[list[Row], Counter[str]]:
     return rows, Counter(mutation.cells)
 
 
-def source(name: str, every: int) -> tuple[list[Row], Counter[str]]:
-    """Every so many of the source mutants on a unit; no cells."""
-    mutants = source_mutants()[::every]
-    return run(Campaign(name, source_simulator(UNITS[name]), mutants)), Counter()
+def source(name: str) -> tuple[list[Row], Counter[str]]:
+    """The source mutants on a unit; no cells."""
+    return run(Campaign(name, source_simulator(UNITS[name]), source_mutants())), Counter()
+
+
+def again(name: str, every: int) -> tuple[list[Row], Counter[str]]:
+    """Every so many of the caught source mutants of a unit, each on the test that caught it."""
+    rows = [row for row in read_table(table_path("source")) if row.unit == name and row.caught]
+    by_test = {
+        row.mutant: row.caught.removeprefix("hang in ").removeprefix("crash in ")
+        for row in rows
+        if not row.caught.startswith("test_proofs.py")
+    }
+    mutants = [mutant for mutant in source_mutants() if str(mutant) in by_test][::every]
+    only = {str(mutant): by_test[str(mutant)] for mutant in mutants}
+    return run(Campaign(name, source_simulator(UNITS[name]), mutants, only)), Counter()
 
 
 def first_caught(tables: Sequence[Sequence[Row]]) -> list[Row]:
@@ -236,10 +277,15 @@ def write_table(path: Path, rows: Sequence[Row]) -> None:
         writer.writerows([getattr(row, field) for field in Row.__slots__] for row in rows)
 
 
+def read_table(path: Path) -> list[Row]:
+    """What `write_table` wrote."""
+    with path.open() as file:
+        return [Row(**{**line, "index": int(line["index"])}) for line in csv.DictReader(file)]
+
+
 def prove_survivors(kind: str, count: int, seconds: int) -> None:
     """Add proofs to a table; those that were tried stay."""
-    with table_path(kind).open() as file:
-        rows = [Row(**{**line, "index": int(line["index"])}) for line in csv.DictReader(file)]
+    rows = read_table(table_path(kind))
     chosen: dict[str, Mutation] = {}
     for number, row in enumerate(rows):
         if row.caught or row.proof:
@@ -266,8 +312,9 @@ def main() -> None:
     parser.add_argument("kind", choices=("netlist", "source", "prove"))
     parser.add_argument("--count", type=int, default=400, help="netlist mutants of both units")
     parser.add_argument("--unit", choices=UNITS, action="append", help="only this unit")
-    parser.add_argument("--every", type=int, default=1, help="only each so many source mutants")
-    parser.add_argument("--no-proofs", action="store_true", help="source mutants: tests only")
+    parser.add_argument(
+        "--again", type=int, help="each so many of the caught source mutants, by its own test"
+    )
     parser.add_argument("--seconds", type=int, default=300, help="for a proof of equivalence")
     parser.add_argument("--jobs", type=int, default=1, help="units at a time")
     parser.add_argument("--out", type=Path, help="the table")
@@ -281,23 +328,31 @@ def main() -> None:
     # Tests are collected for one unit: each has a process of its own.
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(arguments.jobs, mp_context=fresh, max_tasks_per_child=1) as pool:
-        if arguments.kind == "netlist":
+        if arguments.again:
+            tables = list(pool.map(again, names, [arguments.again] * len(names)))
+            rows = [row for table, _ in tables for row in table]
+        elif arguments.kind == "netlist":
             tables = list(pool.map(netlist, names, [arguments.count // len(UNITS)] * len(names)))
             rows = [row for table, _ in tables for row in table]
         else:
-            tables = list(pool.map(source, names, [arguments.every] * len(names)))
+            tables = list(pool.map(source, names))
             rows = first_caught([table for table, _ in tables])
-            if not arguments.no_proofs:
-                rows = [row if row.caught else proved_wrong(row) for row in rows]
+            rows = [row if row.caught else proved_wrong(row) for row in rows]
     cells = sum((own for _, own in tables), Counter[str]())
-    write_table(arguments.out or table_path(arguments.kind), rows)
+    if not arguments.again:
+        write_table(arguments.out or table_path(arguments.kind), rows)
     print("| module | cells | mutants | caught | survive |\n|---|---|---|---|---|")
     for module in modules():
         own = [row for row in rows if row.module == module]
         caught = sum(bool(row.caught) for row in own)
         print(f"| `{module}` | {cells[module]} | {len(own)} | {caught} | {len(own) - caught} |")
     caught = sum(bool(row.caught) for row in rows)
-    figures = {"mutants": len(rows), "caught": caught, "seconds": time.perf_counter() - start}
+    figures = {
+        "mutants": len(rows),
+        "caught": caught,
+        "lost": [row.mutant for row in rows if not row.caught] if arguments.again else [],
+        "seconds": time.perf_counter() - start,
+    }
     print(json.dumps(figures))
 
 

@@ -8,9 +8,9 @@
 // a queue of what was asked for. Weights go to a FIFO, whose space is reserved before a burst is
 // issued; activations and descriptors are taken at once. So m_axi_rready_o is always high.
 //
-// halt_i stops new bursts, drops what arrives and holds the FIFO empty; idle_o says that nothing is
-// outstanding. tick_i counts the timeout: after timeout_i ticks (0: never) without progress while
-// something is outstanding or offered, timeout_o pulses.
+// halt_i stops new bursts, drops commands and what arrives, and holds the FIFO empty; idle_o says that
+// nothing is outstanding. tick_i counts the timeout: after timeout_i ticks (0: never) without progress
+// while something is outstanding or offered, timeout_o pulses.
 
 module tdpu_axi_read
   import tdpu_pkg::*;
@@ -117,7 +117,7 @@ module tdpu_axi_read
   assign take_desc = offer && desc_valid_i;
   assign take_cmd = offer && !desc_valid_i && busy_q && credit_ok;
   assign desc_ready_o = take_desc;
-  assign cmd_ready_o = !busy_q && !halt_i;
+  assign cmd_ready_o = !busy_q;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni || halt_i) begin

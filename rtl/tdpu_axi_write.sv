@@ -50,7 +50,7 @@ module tdpu_axi_write
   input  logic [1:0]          m_axi_bresp_i,
 
   output logic                error_o,
-  output addr_t               error_addr_o,   // of the burst issued last
+  output addr_t               error_addr_o,   // of the burst that is answered next
   input  logic                tick_i,
   input  logic [7:0]          timeout_i,
   output logic                timeout_o
@@ -258,7 +258,11 @@ module tdpu_axi_write
   end
 
   assign error_o = response && m_axi_bresp_i[1] && !halt_i;
-  assign error_addr_o = aw_addr_q;
+  // Responses come in order, and bursts of results follow each other in memory: the one that is
+  // answered next was issued pending_q - 1 before the last. The status burst is alone.
+  logic [$clog2(Outstanding)-1:0] behind;
+  assign behind = $clog2(Outstanding)'(pending_q - 1'b1);
+  assign error_addr_o = aw_addr_q - addr_t'({behind, {LenW + $clog2(BeatBytes){1'b0}}});
 
   tdpu_watchdog u_watchdog (
     .clk_i,

@@ -6,7 +6,7 @@
 // One clock; rst_ni is sampled synchronously. Bursts fit AXI3: at most 16 beats, incrementing, one
 // ID, no 4 KiB crossing. Writing control.abort or control.reset stops new bursts, waits until
 // nothing is outstanding, then empties the ring; a memory that never answers shows as a timeout
-// error and as status.draining.
+// error and as status.draining. A doorbell that is written meanwhile is refused.
 
 module tdpu_top
   import tdpu_pkg::*;
@@ -17,6 +17,7 @@ module tdpu_top
   parameter int unsigned BATCH      = 1,
   parameter int unsigned K_MAX      = 6912,
   parameter int unsigned FIFO_DEPTH = 512,
+  parameter int unsigned ILLEGAL_W  = 32,  // bits of the counter of illegal beats, which saturates
   parameter logic [31:0] BUILD_HASH = 32'h0
 ) (
   input  logic                           clk_i,
@@ -63,6 +64,10 @@ module tdpu_top
   output logic                           m_axi_bready_o,
   input  logic [1:0]                     m_axi_bresp_i
 );
+
+  if (ILLEGAL_W < 1 || ILLEGAL_W > 32) begin : gen_bad_illegal_w
+    $error("tdpu_top: ILLEGAL_W is 1 to 32, the bits of a register");
+  end
 
   // ---- Registers ----
 
@@ -339,13 +344,13 @@ module tdpu_top
   always_comb begin
     now = '0;
     now_valid = 1'b1;
-    if (entry_valid && entry_status != StatusOk) begin
+    if (entry_valid && entry_status != StatusOk && !halt_q) begin
       now = '{code: entry_status, port: '0, addr: entry_desc};
     end else if (write_error) begin
       now = '{code: StatusAxiWrite, port: '0, addr: write_error_addr};
     end else if (write_timeout) begin
       now = '{code: StatusTimeout, port: '0, addr: write_error_addr};
-    end else if (ring_error) begin
+    end else if (ring_error || (doorbell_q && halt_q)) begin
       now = '{code: StatusRing, port: '0, addr: '0};
     end else begin
       now_valid = 1'b0;
@@ -364,8 +369,9 @@ module tdpu_top
   end
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni || clear_q || hwif_out.control.clear_error.value) error_q <= '0;
-    else if (now_valid && error_q.code == StatusOk) error_q <= now;
+    // What comes while a reset drains is kept, and so is what comes with the clear.
+    if (!rst_ni || hwif_out.control.reset.value) error_q <= '0;
+    else if (hwif_out.control.clear_error.value || error_q.code == StatusOk) error_q <= now;
   end
 
   always_comb begin
@@ -407,11 +413,12 @@ module tdpu_top
   // ---- Counters, interrupt, read-only registers ----
 
   logic counters_clear;
-  logic [31:0] illegal_q, steps_q, running_q, starved_q, blocked_q, busy_q, illegal_sum;
+  logic [31:0] steps_q, running_q, starved_q, blocked_q, busy_q;
+  logic [ILLEGAL_W-1:0] illegal_q, illegal_sum;
 
   assign counters_clear = hwif_out.control.clear_counters.value || clear_q;
   assign tick = clock_q[9:0] == '1;
-  assign illegal_sum = illegal_q + 32'($countones(illegal));
+  assign illegal_sum = illegal_q + ILLEGAL_W'($countones(illegal));
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) clock_q <= '0;
@@ -452,7 +459,7 @@ module tdpu_top
     hwif_in.error.code.next = error_q.code;
     hwif_in.error.port.next = error_q.port;
     hwif_in.error_address.value.next = error_q.addr;
-    hwif_in.illegal.value.next = illegal_q;
+    hwif_in.illegal.value.next = 32'(illegal_q);
     hwif_in.steps.value.next = steps_q;
     hwif_in.running.value.next = running_q;
     hwif_in.starved.value.next = starved_q;

@@ -9,7 +9,7 @@ import pytest
 
 from hw.units import HEADLINE, OTHER, STALLS, check, random_case, start
 from trine.hw.driver import PAGE, Driver
-from trine.hw.registers import Control, Interrupt, Register, State
+from trine.hw.registers import Control, Interrupt, Register, State, Status
 from trine.hw.simulation import MemoryModel, Simulation, Timing
 from trine.hw.sources import Unit
 from trine.ternary.tdpu import pack_tdpu
@@ -123,6 +123,46 @@ def test_a_second_abort_waits_with_the_first() -> None:
     driver.abort()
     simulation.write(Register.IRQ_STATUS, Interrupt.DONE | Interrupt.ERROR)
     check(driver, *random_case(7, 90, HEADLINE.batch, seed=4))
+
+
+@pytest.mark.parametrize("control", [Control.ABORT, Control.RESET])
+def test_a_doorbell_while_the_unit_drains_is_refused(control: Control) -> None:
+    simulation, driver = start(HEADLINE, replace(IDEAL, latency=300, size=1 << 20))
+    queue(driver, HEADLINE, 2)
+    simulation.wait(50)
+    simulation.write(Register.CONTROL, Control.ENABLE | control)
+    simulation.write(Register.DOORBELL, 3)
+    assert simulation.read(Register.STATUS) & State.DRAINING
+    assert simulation.read(Register.ERROR) == Status.RING
+    assert simulation.read(Register.IRQ_STATUS) & Interrupt.ERROR
+    while simulation.read(Register.STATUS) & State.DRAINING:
+        pass
+    tail = 2 if control == Control.ABORT else 0
+    assert simulation.read(Register.TAIL) == simulation.read(Register.HEAD) == tail
+    assert simulation.read(Register.ERROR) == Status.RING
+    simulation.write(Register.CONTROL, Control.ENABLE | Control.CLEAR_ERROR)
+    simulation.write(Register.IRQ_STATUS, Interrupt.DONE | Interrupt.ERROR)
+    if control == Control.RESET:
+        driver = Driver(simulation)
+    check(driver, *random_case(7, 90, HEADLINE.batch, seed=4))
+    assert simulation.read(Register.ERROR) == 0
+
+
+def test_a_reset_leaves_no_error_of_what_it_dropped() -> None:
+    # At every clock of a descriptor that is refused, and of one that is cut off.
+    simulation, driver = start(HEADLINE, replace(IDEAL, size=1 << 20))
+    for after in range(90):
+        simulation.write(Register.CONTROL, 0)
+        queue(driver, HEADLINE, 1)
+        simulation.memory[PAGE] = 0
+        simulation.write(Register.CONTROL, Control.ENABLE)
+        simulation.write(Register.IRQ_MASK, 0)
+        simulation.wait(after)
+        simulation.write(Register.CONTROL, Control.RESET)
+        while simulation.read(Register.STATUS) & State.DRAINING:
+            pass
+        assert simulation.read(Register.ERROR) == simulation.read(Register.ERROR_ADDRESS) == 0
+        driver = Driver(simulation)
 
 
 def test_a_job_of_the_most_rows_is_aborted_like_any_other() -> None:

@@ -84,6 +84,21 @@ def test_an_error_of_the_results_does_not_hide_one_of_the_activations() -> None:
     assert simulation.read(Register.ERROR) == Status.AXI_READ
 
 
+@pytest.mark.parametrize("unit", [HEADLINE, OTHER], ids=str)
+@pytest.mark.parametrize("burst", [0, 1, 6, 11])
+def test_an_error_of_the_results_names_the_burst_that_failed(unit: Unit, burst: int) -> None:
+    # The responses are late, so the bursts behind it are on their way, too.
+    late = replace(IDEAL, latency=900)
+    case = random_case(400, 1, 1, seed=10)
+    _, probe, jobs = run_together(unit, [case], late)
+    address = int(descriptor(probe, jobs[0])[RESULTS]) + burst * 16 * unit.beat_bytes
+    wrong = replace(late, fail_write=address + 5 * unit.beat_bytes)
+    simulation, driver, jobs = run_together(unit, [case], wrong)
+    assert statuses(driver, jobs) == [Status.AXI_WRITE]
+    assert simulation.read(Register.ERROR) == Status.AXI_WRITE
+    assert simulation.read(Register.ERROR_ADDRESS) == address
+
+
 def test_a_refused_job_changes_nothing_of_those_in_flight() -> None:
     cases = [LONG, random_case(41, 610, 1, seed=3), SHORT, SHORT]
     _, driver, jobs = run_together(HEADLINE, cases, patches=[(2, FLAGS, 2)])

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hw.units import BATCHED, HEADLINE, OTHER, SINGLE, STALLS, WIDE, check, random_case, run, start
 from trine.hw.driver import Driver
-from trine.hw.registers import Register
+from trine.hw.registers import Control, Register
 from trine.hw.simulation import MemoryModel, Timing
 from trine.hw.sources import Unit
 from trine.kernels.reference import accumulate
@@ -139,6 +139,24 @@ def test_illegal_codes_act_as_zero_and_are_counted(unit: Unit) -> None:
     driver.wait(driver.submit(layout, weights, codes), clocks=1_000_000)
     assert driver.backend.read(Register.ILLEGAL) == counted + 1
     assert PAD_BYTE[unit.code] in legal
+
+
+def test_the_counter_of_illegal_beats_stays_at_its_end() -> None:
+    simulation, driver = start(OTHER)
+    most = (1 << OTHER.illegal_bits) - 1
+    words = OTHER.k_max // OTHER.lanes
+    _, illegal = codes_of(OTHER.code)
+    # All ports at once, so the last clock before the end counts more than is left.
+    stream = np.full((OTHER.engines, 1, words, OTHER.beat_bytes), illegal[-1], np.uint8)
+    layout, weights = stream_job(OTHER, driver, stream)
+    _, codes = random_case(1, layout.columns, 1, seed=8)
+    counted = 0
+    while counted < most + 2 * OTHER.engines * words:
+        driver.wait(driver.submit(layout, weights, codes), clocks=1_000_000)
+        counted += OTHER.engines * words
+        assert simulation.read(Register.ILLEGAL) == min(counted, most)
+    simulation.write(Register.CONTROL, Control.ENABLE | Control.CLEAR_COUNTERS)
+    assert simulation.read(Register.ILLEGAL) == 0
 
 
 @every_unit

@@ -35,6 +35,30 @@ def test_a_memory_that_never_answers_is_reported_in_time(direction: str, limit: 
     assert simulation.read(Register.STATUS) & State.DRAINING
 
 
+def test_a_timeout_of_writes_names_the_burst_that_is_not_answered() -> None:
+    # Its bursts are taken, but answered after two ticks.
+    simulation, driver = start(HEADLINE, replace(IDEAL, latency=2 * TICK + 100))
+    simulation.write(Register.TIMEOUT, 4)
+    job = submit(driver, *random_case(400, 1, 1, seed=10))
+    while simulation.moved(HEADLINE.engines) < 3 * 16:
+        simulation.wait(50)
+    simulation.write(Register.TIMEOUT, 1)
+    assert simulation.wait(2 * TICK)
+    assert simulation.read(Register.ERROR) == Status.TIMEOUT
+    assert simulation.read(Register.ERROR_ADDRESS) == simulation.base + job.results
+
+
+def test_a_timeout_while_a_reset_drains_is_kept() -> None:
+    simulation, driver = start(HEADLINE, replace(IDEAL, deaf_reads=True))
+    simulation.write(Register.TIMEOUT, 2)
+    submit(driver, *CASE)
+    simulation.wait(100)
+    simulation.write(Register.CONTROL, Control.ENABLE | Control.RESET)
+    assert simulation.wait(3 * TICK)
+    assert simulation.read(Register.STATUS) & State.DRAINING
+    assert simulation.read(Register.ERROR) == Status.TIMEOUT
+
+
 def test_an_answer_in_time_is_no_timeout() -> None:
     simulation, driver = start(HEADLINE, replace(IDEAL, latency=TICK - 60))
     simulation.write(Register.TIMEOUT, 2)

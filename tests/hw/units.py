@@ -18,7 +18,7 @@ Case = tuple[NDArray[np.int8], NDArray[np.int8]]
 
 # The headline, and one that differs in everything: code, engines, batch, beat.
 HEADLINE = Unit(engines=4, batch=1, code=3)
-OTHER = Unit(engines=3, batch=4, code=2, beat_bits=32, k_max=1000, fifo_depth=128)
+OTHER = Unit(engines=3, batch=4, code=2, beat_bits=32, k_max=1000, fifo_depth=128, illegal_bits=12)
 # Only in `make test-hw`.
 WIDE = Unit(engines=2, batch=2, code=3, beat_bits=128, k_max=4096)
 BATCHED = Unit(engines=4, batch=8, code=3)

@@ -17,7 +17,8 @@ class Unit:
     """The parameters of the unit, named as in RTL.
 
     `engines` 1-4, `batch` 1-16 vectors, `code` 2 or 3, `beat_bits` 32, 64 or 128, `k_max` the
-    longest row, `fifo_depth` a power of two of at least 128 beats a port.
+    longest row, `fifo_depth` a power of two of at least 128 beats a port, `illegal_bits` those of
+    the counter of illegal beats, 1-32.
     """
 
     engines: int = 4
@@ -26,6 +27,7 @@ class Unit:
     beat_bits: int = 64
     k_max: int = 6912
     fifo_depth: int = 512
+    illegal_bits: int = 32
 
     def __post_init__(self) -> None:
         depth = self.fifo_depth
@@ -38,6 +40,9 @@ class Unit:
             f"rows of up to {self.k_max}; 1 to 65535 are legal": 1 <= self.k_max <= 65535,
             f"a FIFO of {depth} beats; powers of two from 128 are legal": depth >= 128
             and depth & (depth - 1) == 0,
+            f"a counter of {self.illegal_bits} bits; 1 to 32 are legal": 1
+            <= self.illegal_bits
+            <= 32,
         }
         for sentence, legal in checks.items():
             if not legal:
@@ -65,6 +70,7 @@ class Unit:
             values["ENGINES"] = self.engines
         if top == "tdpu_top":
             values["FIFO_DEPTH"] = self.fifo_depth
+            values["ILLEGAL_W"] = self.illegal_bits
         return values
 
 

@@ -41,7 +41,9 @@ def run_yosys(*designs: list[str]) -> None:
     )
     if done.returncode:
         lines = (done.stdout + done.stderr).splitlines()
-        told = next((line for line in lines if "ERROR" in line or "error:" in line), "no message")
+        told = next(
+            (line for line in lines if "ERROR:" in line or " error: " in line), "no message"
+        )
         raise ToolError(f"yosys failed: {told}")
 
 

@@ -251,7 +251,7 @@ module fv_core
         end else begin
           assert (quiet <= 8'(Bound));
           assert (!u_dut.u_array.held_q || quiet <= 8'(Latency + 1));
-          assert (u_dut.u_array.held_q || quiet <= 8'd1);
+          assert (pending || quiet <= 8'(run));
         end
       end
     end

@@ -38,6 +38,7 @@ module tdpu_act_store
   localparam int unsigned Slices = slices(CODE);
   localparam int unsigned SliceW = $clog2(Slices);
   localparam int unsigned Depth = 2 ** (WordW + 1);
+  localparam int unsigned VectorW = $clog2(BATCH + ENGINES);
 
   logic buffer_q;
   logic [WordW-1:0] words_q;
@@ -45,7 +46,7 @@ module tdpu_act_store
   logic [ENGINES-1:0] done_q;
   logic [ENGINES-1:0][SliceW-1:0] slice_q;
   logic [ENGINES-1:0][WordW-1:0] word_q;
-  logic [ENGINES-1:0][4:0] vector_q;
+  logic [ENGINES-1:0][VectorW-1:0] vector_q;
 
   assign loaded_o = &done_q;
 
@@ -61,7 +62,6 @@ module tdpu_act_store
     logic last_slice, last_word, last_vector;
     assign last_slice = slice_q[p] == SliceW'(Slices - 1);
     assign last_word = word_q[p] == words_q - 1'b1;
-    assign last_vector = {1'b0, vector_q[p]} + 6'(ENGINES) >= {1'b0, vectors_q};
 
     always_ff @(posedge clk_i) begin
       if (!rst_ni) begin
@@ -75,14 +75,28 @@ module tdpu_act_store
 
     always_ff @(posedge clk_i) begin
       if (start_i) begin
-        slice_q[p]  <= '0;
-        word_q[p]   <= '0;
-        vector_q[p] <= 5'(p);
+        slice_q[p] <= '0;
+        word_q[p]  <= '0;
       end else if (valid_i[p]) begin
         slice_q[p] <= last_slice ? '0 : slice_q[p] + 1'b1;
         if (last_slice) word_q[p] <= last_word ? '0 : word_q[p] + 1'b1;
-        if (last_slice && last_word) vector_q[p] <= vector_q[p] + 5'(ENGINES);
       end
+    end
+
+    if (p + ENGINES < BATCH) begin : gen_vectors
+      logic [VectorW-1:0] own_q;
+      assign last_vector = 6'(own_q) + 6'(ENGINES) >= 6'(vectors_q);
+      assign vector_q[p] = own_q;
+      always_ff @(posedge clk_i) begin
+        if (start_i) own_q <= VectorW'(p);
+        else if (valid_i[p] && last_slice && last_word) own_q <= own_q + VectorW'(ENGINES);
+      end
+    end else begin : gen_one
+      // BATCH allows the port no second vector.
+      assign last_vector = 1'b1;
+      assign vector_q[p] = VectorW'(p);
+      logic unused_vectors;
+      assign unused_vectors = ^vectors_q;
     end
   end
 
@@ -92,7 +106,7 @@ module tdpu_act_store
       logic [BEAT_W-1:0] data, data_q;
       tdpu_ram #(.WIDTH(BEAT_W), .DEPTH(Depth)) u_ram (
         .clk_i,
-        .wen_i  (valid_i[Port] && vector_q[Port] == 5'(b) && slice_q[Port] == SliceW'(s)),
+        .wen_i  (valid_i[Port] && vector_q[Port] == VectorW'(b) && slice_q[Port] == SliceW'(s)),
         .waddr_i({buffer_q, word_q[Port]}),
         .wdata_i(data_i[Port]),
         .ren_i  (1'b1),

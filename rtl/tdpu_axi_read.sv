@@ -62,6 +62,8 @@ module tdpu_axi_read
   localparam int unsigned BeatBytes = BEAT_W / 8;
   localparam int unsigned DescBeats = DescBytes / BeatBytes;
   localparam int unsigned LenW = $clog2(BurstBeats);
+  // Address bits inside a full burst, which are 0.
+  localparam int unsigned BurstW = $clog2(BurstBeats * BeatBytes);
   localparam int unsigned CreditW = $clog2(FIFO_DEPTH) + 1;
 
   if (FIFO_DEPTH < 128) begin : gen_bad_fifo
@@ -77,7 +79,8 @@ module tdpu_axi_read
 
   // Command and the burst it offers next.
   logic   busy_q, weights_q, job_q;
-  addr_t  addr_q;
+  logic [31:BurstW] burst_q;
+  addr_t  addr_q, addr_d;
   beats_t beats_q;
   logic   ar_valid_q, offer, take_desc, take_cmd, cmd_last;
   addr_t  ar_addr_q;
@@ -90,6 +93,8 @@ module tdpu_axi_read
   logic [LenW-1:0]    cmd_len;
   logic               credit_ok, pop;
 
+  assign addr_q = {burst_q, BurstW'(0)};
+  assign addr_d = addr_q + addr_t'(BurstBeats * BeatBytes);
   assign cmd_last = beats_q <= BeatsW'(BurstBeats);
   assign cmd_len = cmd_last ? LenW'(beats_q - 1'b1) : LenW'(BurstBeats - 1);
   assign credit_ok = credit_q > CreditW'(cmd_len) || !weights_q;
@@ -131,12 +136,12 @@ module tdpu_axi_read
 
   always_ff @(posedge clk_i) begin
     if (cmd_valid_i && cmd_ready_o) begin
-      addr_q    <= cmd_addr_i;
+      burst_q   <= cmd_addr_i[31:BurstW];
       beats_q   <= cmd_beats_i;
       weights_q <= cmd_weights_i;
       job_q     <= cmd_job_i;
     end else if (take_cmd) begin
-      addr_q  <= addr_q + addr_t'(BurstBeats * BeatBytes);
+      burst_q <= addr_d[31:BurstW];
       beats_q <= beats_q - BeatsW'(BurstBeats);
     end
   end
@@ -227,7 +232,7 @@ module tdpu_axi_read
   );
 
   // OKAY (00) and EXOKAY (01) are no errors.
-  logic unused_resp;
-  assign unused_resp = m_axi_rresp_i[0];
+  logic unused_read;
+  assign unused_read = ^{m_axi_rresp_i[0], cmd_addr_i[BurstW-1:0], addr_d[BurstW-1:0]};
 
 endmodule

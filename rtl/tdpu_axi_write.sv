@@ -60,6 +60,9 @@ module tdpu_axi_write
   localparam int unsigned Words = BEAT_W / 32;
   localparam int unsigned WordsW = $clog2(Words) + 1;
   localparam int unsigned LenW = $clog2(BurstBeats);
+  // Address bits inside a full burst, and inside a descriptor, which are 0.
+  localparam int unsigned BurstW = $clog2(BurstBeats * BeatBytes);
+  localparam int unsigned DescW = $clog2(DescBytes);
   localparam int unsigned FifoDepth = 4 * BurstBeats;
   // The status is 8 bytes: two beats of 32 bits, one of 64, the upper half of one of 128.
   localparam int unsigned StatusBeats = BEAT_W == 32 ? 2 : 1;
@@ -77,6 +80,7 @@ module tdpu_axi_write
     logic [LenW-1:0] len;   // beats less one
   } burst_t;
 
+  // The last word of a beat is never held: the beat leaves with it.
   logic [Words-1:0][31:0] pack_q, pack_d;
   logic [WordsW-1:0] count_q;
   logic [LenW-1:0] index_q;
@@ -90,11 +94,6 @@ module tdpu_axi_write
   assign beat_full = word && (res_last_i || count_q == WordsW'(Words - 1));
   assign burst_full = beat_full && (res_last_i || index_q == LenW'(BurstBeats - 1));
 
-  always_comb begin
-    pack_d = pack_q;
-    for (int unsigned i = 0; i < Words; i++) if (count_q == WordsW'(i)) pack_d[i] = res_data_i;
-  end
-
   always_ff @(posedge clk_i) begin
     if (!rst_ni || halt_i) begin
       count_q <= '0;
@@ -105,7 +104,17 @@ module tdpu_axi_write
     end
   end
 
-  always_ff @(posedge clk_i) if (word) pack_q <= pack_d;
+  for (genvar i = 0; i < Words; i++) begin : gen_pack
+    if (i == Words - 1) begin : gen_last
+      assign pack_d[i] = res_data_i;
+      always_ff @(posedge clk_i) pack_q[i] <= '0;
+      logic unused_pack;
+      assign unused_pack = ^pack_q[i];
+    end else begin : gen_held
+      assign pack_d[i] = count_q == WordsW'(i) ? res_data_i : pack_q[i];
+      always_ff @(posedge clk_i) if (word) pack_q[i] <= pack_d[i];
+    end
+  end
 
   // A burst being sent survives halt_i; the queues are flushed when the sender is idle again.
   logic flush;
@@ -147,12 +156,16 @@ module tdpu_axi_write
 
   state_e state_q, state_d;
   logic aw_valid_q, aw_valid_d, w_valid_q, w_valid_d, last_burst_q;
+  logic [31:BurstW] burst_q;
+  logic [31:DescW] descriptor_q;
   addr_t addr_q, desc_q, aw_addr_q;
   logic [LenW-1:0] len_q, left_q;
   logic [3:0] pending_q;
   logic [63:0] status_q;
   logic start_burst, start_status, w_done, sent, response;
 
+  assign addr_q = {burst_q, BurstW'(0)};
+  assign desc_q = {descriptor_q, DescW'(0)};
   assign job_ready_o = state_q == StIdle && !halt_i;
   assign response = m_axi_bvalid_i;
   assign m_axi_bready_o = 1'b1;
@@ -206,10 +219,10 @@ module tdpu_axi_write
 
   always_ff @(posedge clk_i) begin
     if (job_valid_i && job_ready_o) begin
-      addr_q    <= job_addr_i;
-      desc_q    <= job_desc_i;
+      burst_q <= job_addr_i[31:BurstW];
+      descriptor_q <= job_desc_i[31:DescW];
     end else if (start_burst) begin
-      addr_q <= addr_q + addr_t'(BurstBeats * BeatBytes);
+      burst_q <= burst_q + 1'b1;
     end
     if (start_burst) begin
       aw_addr_q    <= addr_q;
@@ -262,7 +275,7 @@ module tdpu_axi_write
   // answered next was issued pending_q - 1 before the last. The status burst is alone.
   logic [$clog2(Outstanding)-1:0] behind;
   assign behind = $clog2(Outstanding)'(pending_q - 1'b1);
-  assign error_addr_o = aw_addr_q - addr_t'({behind, {LenW + $clog2(BeatBytes){1'b0}}});
+  assign error_addr_o = aw_addr_q - addr_t'({behind, BurstW'(0)});
 
   tdpu_watchdog u_watchdog (
     .clk_i,
@@ -275,6 +288,7 @@ module tdpu_axi_write
   );
 
   logic unused_write;
-  assign unused_write = m_axi_bresp_i[0] ^ beat_valid;
+  assign unused_write = ^{m_axi_bresp_i[0], beat_valid, job_addr_i[BurstW-1:0],
+      job_desc_i[DescW-1:0]};
 
 endmodule

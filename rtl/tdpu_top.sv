@@ -251,7 +251,7 @@ module tdpu_top
     );
   end
 
-  // ---- Completion: entries wait for the writer in order ----
+  // ---- Completion: an entry waits for the writer ----
 
   typedef struct packed {
     logic    slot;
@@ -262,37 +262,41 @@ module tdpu_top
     addr_t   results;
   } entry_t;
 
-  entry_t entry;
+  // An error as a job's status has it.
+  typedef struct packed {
+    status_e    code;
+    logic [3:0] port;
+  } fault_t;
+
+  // One place: of two jobs in flight the older one is with the writer.
+  entry_t entry_q;
+  logic waits_q;
   logic closing_slot_q, closing_irq_q;
-  logic entry_head_valid, entry_take, closing, write_error, write_timeout, unused_entry_ready;
+  logic entry_take, closing, write_error, write_timeout;
   addr_t write_error_addr;
-  error_t [1:0] slot_error_q;
+  fault_t [1:0] slot_error_q;
   logic [1:0][31:0] slot_start_q;
   logic [31:0] clock_q;
   logic [7:0] code;
 
-  tdpu_queue #(.WIDTH($bits(entry_t)), .DEPTH(2)) u_entries (
-    .clk_i,
-    .rst_ni,
-    .flush_i(halt_q),
-    .valid_i(entry_valid),
-    .ready_o(unused_entry_ready),  // always: at most two jobs are in flight
-    .data_i (entry_t'{
-      slot: entry_slot,
-      irq: job.irq,
-      issued: job_valid && job_ready,
-      desc: entry_desc,
-      results: job.results
-    }),
-    .valid_o(entry_head_valid),
-    .ready_i(entry_take),
-    .data_o (entry)
-  );
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || halt_q) waits_q <= 1'b0;
+    else waits_q <= entry_valid || (waits_q && !entry_take);
+  end
 
   always_ff @(posedge clk_i) begin
-    if (entry_head_valid && entry_take) begin
-      closing_slot_q <= entry.slot;
-      closing_irq_q  <= entry.irq;
+    if (entry_valid) begin
+      entry_q <= '{
+        slot: entry_slot,
+        irq: job.irq,
+        issued: job_valid && job_ready,
+        desc: entry_desc,
+        results: job.results
+      };
+    end
+    if (waits_q && entry_take) begin
+      closing_slot_q <= entry_q.slot;
+      closing_irq_q  <= entry_q.irq;
     end
   end
 
@@ -303,11 +307,11 @@ module tdpu_top
     .rst_ni,
     .halt_i         (halt_q),
     .idle_o         (write_idle),
-    .job_valid_i    (entry_head_valid),
+    .job_valid_i    (waits_q),
     .job_ready_o    (entry_take),
-    .job_results_i  (entry.issued),
-    .job_addr_i     (entry.results),
-    .job_desc_i     (entry.desc),
+    .job_results_i  (entry_q.issued),
+    .job_addr_i     (entry_q.results),
+    .job_desc_i     (entry_q.desc),
     .closing_o      (closing),
     // Ownership returns to the driver: bit 31 is 0. Bit 30 tells done from never touched.
     .status_i       ({2'b01, 18'b0, slot_error_q[closing_slot_q].port, code}),
@@ -382,7 +386,7 @@ module tdpu_top
   end
 
   for (genvar s = 0; s < 2; s++) begin : gen_slot
-    error_t hit;
+    fault_t hit;
     logic hit_valid;
 
     always_comb begin
@@ -391,18 +395,18 @@ module tdpu_top
       for (int unsigned p = ENGINES; p > 0; p--) begin
         if (read_error[p-1] && error_dest[p-1] != DestDescriptor && error_job[p-1] == 1'(s)) begin
           hit_valid = 1'b1;
-          hit = '{code: StatusAxiRead, port: 4'(p - 1), addr: read_error_addr[p-1]};
+          hit = '{code: StatusAxiRead, port: 4'(p - 1)};
         end
       end
       if (write_error && closing_slot_q == 1'(s)) begin
         hit_valid = 1'b1;
-        hit = '{code: StatusAxiWrite, port: '0, addr: write_error_addr};
+        hit = '{code: StatusAxiWrite, port: '0};
       end
     end
 
     always_ff @(posedge clk_i) begin
       if (entry_valid && entry_slot == 1'(s)) begin
-        slot_error_q[s] <= '{code: entry_status, port: '0, addr: entry_desc};
+        slot_error_q[s] <= '{code: entry_status, port: '0};
         slot_start_q[s] <= clock_q;
       end else if (hit_valid && slot_error_q[s].code == StatusOk) begin
         slot_error_q[s] <= hit;

@@ -23,7 +23,7 @@ from hw.units import (
     submit,
 )
 from trine.hw import driver as driver_module
-from trine.hw.driver import DESCRIPTOR_BYTES, DONE, FLAG_LOAD
+from trine.hw.driver import DESCRIPTOR_BYTES, DONE, FLAG_LOAD, PAGE
 from trine.hw.registers import Control, Interrupt, Register, Status
 from trine.hw.simulation import MemoryModel, Timing
 from trine.hw.sources import Unit
@@ -59,6 +59,38 @@ def test_an_error_is_blamed_on_its_own_job(what: int, wrong: int) -> None:
     assert simulation.read(Register.ERROR_ADDRESS) == address
     trits, codes = cases[1 - wrong]
     np.testing.assert_array_equal(results(driver, jobs[1 - wrong]), accumulate(codes, trits))
+
+
+@pytest.mark.parametrize("model", [STALLS, HIGH], ids=["low", "high"])
+@pytest.mark.parametrize("unit", [HEADLINE, OTHER], ids=str)
+def test_an_error_of_any_port_has_the_address_of_its_burst(unit: Unit, model: MemoryModel) -> None:
+    case = random_case(20 * unit.engines, unit.k_max, 1, seed=17)
+    _, probe, jobs = run_together(unit, [case], model)
+    words = descriptor(probe, jobs[0])
+    for port in range(unit.engines):
+        burst = 3 + 20 * port
+        address = int(words[WEIGHTS]) + port * int(words[STRIDE]) + burst * 16 * unit.beat_bytes
+        wrong = replace(model, fail_read=address + 7 * unit.beat_bytes)
+        simulation, driver, jobs = run_together(unit, [case], wrong)
+        assert statuses(driver, jobs) == [Status.AXI_READ]
+        assert int(descriptor(driver, jobs[0])[14]) >> 8 & 15 == port
+        assert simulation.read(Register.ERROR) == Status.AXI_READ | port << 8
+        assert simulation.read(Register.ERROR_ADDRESS) == address
+
+
+@pytest.mark.parametrize("unit", [HEADLINE, OTHER], ids=str)
+def test_an_error_in_any_beat_of_a_descriptor_refuses_it(unit: Unit) -> None:
+    _, probe, jobs = run_together(unit, [SHORT, SHORT])
+    assert statuses(probe, jobs) == [0, 0]
+    begin = STALLS.base + PAGE
+    for beat in range(2 * DESCRIPTOR_BYTES // unit.beat_bytes):
+        wrong = replace(STALLS, fail_read=begin + beat * unit.beat_bytes)
+        simulation, driver, jobs = run_together(unit, [SHORT, SHORT], wrong)
+        expected = [0, 0]
+        expected[beat * unit.beat_bytes // DESCRIPTOR_BYTES] = Status.AXI_READ
+        assert statuses(driver, jobs) == expected
+        address = begin + beat * unit.beat_bytes // DESCRIPTOR_BYTES * DESCRIPTOR_BYTES
+        assert simulation.read(Register.ERROR_ADDRESS) == address
 
 
 def test_the_first_of_many_errors_stays() -> None:
@@ -214,6 +246,18 @@ def test_clocks_are_counted_from_the_jobs_own_issue() -> None:
     assert 20 < short < long + 300
     assert steps < again < steps + 300
     assert steps + before > simulation.read(Register.BUSY) - 2 * steps > 0
+
+
+def test_clocks_of_a_slow_job_are_counted_with_all_their_bits() -> None:
+    # What is read comes together this much later, the response to the results once more.
+    late = 140_000
+    simulation, driver = start(HEADLINE, replace(IDEAL, latency=late))
+    simulation.write(Register.TIMEOUT, 0)
+    begin = simulation.clock
+    clocks = driver.wait(submit(driver, *SHORT)).clocks
+    assert 2 * late < clocks < 2 * late + 200
+    # Besides: the descriptor before, the response to the status after.
+    assert 4 * late < simulation.clock - begin < 4 * late + 600
 
 
 def test_waits_are_counted_as_what_they_are() -> None:

@@ -48,6 +48,25 @@ def test_a_timeout_of_writes_names_the_burst_that_is_not_answered() -> None:
     assert simulation.read(Register.ERROR_ADDRESS) == simulation.base + job.results
 
 
+@pytest.mark.parametrize("limit", [0x56, 0xFF])
+@pytest.mark.parametrize("port", range(HEADLINE.engines + 1))
+def test_every_port_counts_its_own_time(port: int, limit: int) -> None:
+    # The last port is that of writes. A while without work before counts for nothing.
+    late = 300 * TICK
+    model = replace(IDEAL, late_port=port, late=late)
+    if port == HEADLINE.engines:
+        model = replace(IDEAL, deaf_writes=True)
+    simulation, driver = start(HEADLINE, model)
+    simulation.write(Register.TIMEOUT, limit)
+    simulation.wait(3 * TICK + TICK // 2)
+    begin = simulation.clock
+    submit(driver, *random_case(HEADLINE.engines, 100, 1, seed=2))
+    assert simulation.wait(limit * TICK + 600)
+    assert (limit - 1) * TICK < simulation.clock - begin
+    told = port if port < HEADLINE.engines else 0
+    assert simulation.read(Register.ERROR) == Status.TIMEOUT | told << 8
+
+
 def test_a_timeout_while_a_reset_drains_is_kept() -> None:
     simulation, driver = start(HEADLINE, replace(IDEAL, deaf_reads=True))
     simulation.write(Register.TIMEOUT, 2)

@@ -128,18 +128,26 @@ SMALL = (
     ("KW = 16;", "KW = 4;"),
 )
 
-# For the counts alone: 8 bits each.
-SHORT = (("RowsW = 18;", "RowsW = 8;"), ("KW = 16;", "KW = 8;"))
+# For the composition: 7 beats a port and a vector at most.
+FEW = (
+    *(("RowsW = 18;", "RowsW = 3;"), ("KW = 16;", "KW = 3;")),
+    ("BeatsW = 30;", "BeatsW = 5;"),
+)
 
 # Property module, its parameters, and what is replaced of the constants.
 Case = tuple[str, dict[str, int], tuple[tuple[str, str], ...]]
 SMALL_READ: Case = ("fv_axi_read", {"BEAT_W": 128, "FIFO_DEPTH": 16}, SMALL)
 SMALL_WRITE: Case = ("fv_axi_write", {"BEAT_W": 64}, SMALL)
 SMALL_SEQUENCER: Case = ("fv_sequencer", {"BEAT_W": 128, "K_MAX": 15}, SMALL)
-COUNTS: Case = ("fv_calc", {"LANES": 40, "ENGINES": 4}, SHORT)
+COUNTS: Case = ("fv_calc", {"LANES": 40, "ENGINES": 4}, ())
+STORE: Case = ("fv_act_store", {}, ())
+CORE: Case = ("fv_core", {}, SMALL)
+TOP: Case = ("fv_top", {}, FEW)
 WATCHDOG: Case = ("fv_watchdog", {}, ())
 REGISTERS: Case = ("fv_regs", {}, ())
-INDUCTIONS: list[Case] = [SMALL_READ, SMALL_WRITE, SMALL_SEQUENCER, COUNTS, WATCHDOG, REGISTERS]
+INDUCTIONS: list[Case] = [
+    *(SMALL_READ, SMALL_WRITE, SMALL_SEQUENCER, COUNTS, WATCHDOG, REGISTERS, STORE, CORE, TOP),
+]
 SLOW_INDUCTIONS = [
     ("fv_axi_read", {"BEAT_W": 32, "FIFO_DEPTH": 128}, ()),
     ("fv_sequencer", {"BEAT_W": 128}, ()),

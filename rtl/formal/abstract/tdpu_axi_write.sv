@@ -79,6 +79,7 @@ module tdpu_axi_write
   end
 
   // What is assumed of the neighbours.
-  always_comb if (rst_ni) assert (!(was_halted_q && !was_idle_q && !halt_i));
+  logic right;
+  assign right = !(was_halted_q && !was_idle_q && !halt_i);
 
 endmodule

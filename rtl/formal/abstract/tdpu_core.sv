@@ -92,13 +92,11 @@ module tdpu_core
   end
 
   // What is assumed of the neighbours: legal jobs; activations of the load, and no more.
+  logic right;
   always_comb begin
-    if (rst_ni && !flush_i) begin
-      assert (!job_valid_i || (job_rows_i != '0 && job_words_i != '0 && job_vectors_i != '0
-          && job_vectors_i <= 5'(BATCH)));
-      for (int unsigned p = 0; p < ENGINES; p++) assert (!act_valid_i[p] || missing_q[p] != '0);
-      assert (!(accept && job_load_i) || loaded);
-    end
+    right = !job_valid_i || (job_rows_i != '0 && job_words_i != '0 && job_vectors_i != '0
+        && job_vectors_i <= 5'(BATCH));
+    for (int unsigned p = 0; p < ENGINES; p++) right &= !(act_valid_i[p] && missing_q[p] == '0);
   end
 
 endmodule

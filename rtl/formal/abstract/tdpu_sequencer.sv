@@ -3,7 +3,8 @@
 // tdpu_sequencer as its neighbours may rely on it (fv_sequencer proves it of the real one): fetches
 // one descriptor after the other, two in flight; each received one gives one entry, with a job or an
 // error, slots alternate; a job's commands follow it, all and in order; a halt drops everything. When
-// it does so, and with what, is open. Its assumptions on the neighbours are asserts here.
+// it does so, and with what, is open. What it assumes of the neighbours
+// is `right`, which fv_top proves.
 //
 // A job's numbers are stand-ins: rows for the beats of a port's stream (words * groups of rows), words
 // for the activation beats of a vector. That the unit's own numbers agree is fv_calc's, fv_sequencer's
@@ -133,11 +134,8 @@ module tdpu_sequencer
   end
 
   // What is assumed of the neighbours.
-  always_comb begin
-    if (rst_ni) begin
-      assert (!(desc_valid_i && (owed_q == '0 || halt_i)));
-      assert (!(done_i && (entered_q == '0 || halt_i)));
-    end
-  end
+  logic right;
+  assign right = !(desc_valid_i && (owed_q == '0 || halt_i))
+      && !(done_i && (entered_q == '0 || halt_i));
 
 endmodule

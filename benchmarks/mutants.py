@@ -2,6 +2,7 @@
 
     python benchmarks/mutants.py netlist --count 400
     python benchmarks/mutants.py source
+    python benchmarks/mutants.py survivors
     python benchmarks/mutants.py prove
 
 A campaign that was interrupted goes on where it was, unless a source or a test changed since.
@@ -11,8 +12,9 @@ carries the mutants (trine.hw.mutate, trine.hw.mutate_source), each mutant in a 
 mutant is caught by the first test that fails, that crashes, or that takes TIMES as much CPU time as
 it does without a mutant. A source mutant that the tests do not catch is given to the proofs of
 `tests/rtl/test_proofs.py`. The table goes to docs/hw-mutants-netlist.csv or -source.csv; the last
-line is JSON. `prove` asks of each survivor in the tables whether it is the unit as it is
-(trine.hw.mutate_proof) and writes down what it learns: equivalent, different or undecided.
+line is JSON. `survivors` runs those of the netlist's table again. `prove` asks of each survivor in
+the tables whether it is the unit as it is (trine.hw.mutate_proof) and writes down what it learns:
+equivalent, or not proved.
 """
 
 from __future__ import annotations
@@ -54,7 +56,7 @@ from trine.hw.sources import Unit, digest, rtl_folder  # noqa: E402
 # The ones that catch most come first.
 GOLDEN = [
     str(TESTS / "hw" / f"test_{name}.py")
-    for name in ("results", "jobs", "control", "abort", "timeout")
+    for name in ("results", "jobs", "control", "abort", "counts", "timeout")
 ]
 # What a verdict depends on, beside the simulator.
 TOLD_BY = [*map(Path, GOLDEN), TESTS / "hw" / "units.py", Path(driver.__file__)]
@@ -63,12 +65,13 @@ TIMES = 4
 LEAST = 0.3
 SEED = 20261123
 
-# Two units that differ in everything: code, engines, batch, beat. Rows are long enough for every
-# test, FIFOs and a counter small enough to fill.
+# Two units that differ in everything: code, engines, batch, beat. One has an odd number of results
+# a row group, so that words wait in a beat that is half full. Rows are long enough for every test,
+# FIFOs and a counter small enough to fill.
 _SMALL = Unit(k_max=2560, fifo_depth=128, illegal_bits=12)
 UNITS = {
-    "base 3": replace(_SMALL, engines=2, batch=2, code=3, beat_bits=64),
-    "two bit": replace(_SMALL, engines=3, batch=4, code=2, beat_bits=32),
+    "base 3": replace(_SMALL, engines=3, batch=2, code=3, beat_bits=64),
+    "two bit": replace(_SMALL, engines=2, batch=4, code=2, beat_bits=32),
 }
 
 
@@ -76,7 +79,7 @@ UNITS = {
 class Row:
     """A line of the table; `caught` is a test, `hang in` or `crash in` one, or nothing.
 
-    `proof` is equivalent, different, undecided, or nothing when no proof was tried.
+    `proof` is equivalent, not proved, or nothing when no proof was tried.
     """
 
     unit: str
@@ -206,6 +209,18 @@ def run(campaign: Campaign) -> list[Row]:
     return campaign.rows
 
 
+def survivors(name: str, count: int) -> list[Row]:
+    """The rows of a unit, those that were not caught run again."""
+    rows = [row for row in read_table(table_path("netlist")) if row.unit == name]
+    mutation = choose_mutants(UNITS[name], count, seed=SEED)
+    if [str(mutant) for mutant in mutation.mutants] != [row.mutant for row in rows]:
+        raise SystemExit("the table is of other sources; run the campaign again")
+    left = [mutant for mutant in mutation.mutants if not rows[mutant.index - 1].caught]
+    for row in run(Campaign(name, mutation.simulator(), left)):
+        rows[row.index - 1] = replace(row, proof=rows[row.index - 1].proof)
+    return rows
+
+
 def netlist(name: str, count: int) -> tuple[list[Row], Counter[str]]:
     """The netlist mutants of a unit, and its cells by module."""
     mutation = choose_mutants(UNITS[name], count, seed=SEED)
@@ -300,22 +315,36 @@ def prove_survivors(kind: str, count: int, seconds: int) -> None:
             if str(mutant) != row.mutant:
                 raise SystemExit(f"{row} is another mutant now; run the campaign again")
             found = equivalent(chosen[row.unit], mutant, seconds=seconds)
-        proof = {True: "equivalent", False: "different", None: "undecided"}[found]
+        proof = "equivalent" if found else "not proved"
         rows[number] = replace(row, proof=proof)
         say(f"{proof}: {row.unit} {row.mutant}")
         write_table(table_path(kind), rows)
+    summarise(rows)
+
+
+def summarise(rows: Sequence[Row], cells: Mapping[str, int] | None = None) -> None:
+    """A line a module; the share is of the mutants that are not proved to be none."""
+    print("| module | cells | mutants | caught | equivalent | survive | share |")
+    print("|---|---|---|---|---|---|---|")
+    for module in modules():
+        own = [row for row in rows if row.module == module]
+        caught = sum(bool(row.caught) for row in own)
+        equal = sum(row.proof == "equivalent" for row in own)
+        share = f"{caught / (len(own) - equal):.1%}" if len(own) > equal else ""
+        counts = f"{len(own)} | {caught} | {equal} | {len(own) - caught - equal} | {share}"
+        print(f"| `{module}` | {cells[module] if cells else ''} | {counts} |")
 
 
 def main() -> None:
     """Run, write the table, print a summary."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("kind", choices=("netlist", "source", "prove"))
+    parser.add_argument("kind", choices=("netlist", "source", "survivors", "prove"))
     parser.add_argument("--count", type=int, default=400, help="netlist mutants of both units")
     parser.add_argument("--unit", choices=UNITS, action="append", help="only this unit")
     parser.add_argument(
         "--again", type=int, help="each so many of the caught source mutants, by its own test"
     )
-    parser.add_argument("--seconds", type=int, default=300, help="for a proof of equivalence")
+    parser.add_argument("--seconds", type=int, default=60, help="for a proof of equivalence")
     parser.add_argument("--jobs", type=int, default=1, help="units at a time")
     parser.add_argument("--out", type=Path, help="the table")
     arguments = parser.parse_args()
@@ -328,6 +357,12 @@ def main() -> None:
     # Tests are collected for one unit: each has a process of its own.
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(arguments.jobs, mp_context=fresh, max_tasks_per_child=1) as pool:
+        if arguments.kind == "survivors":
+            count = arguments.count // len(UNITS)
+            rows = sum(pool.map(survivors, UNITS, [count] * len(UNITS)), list[Row]())
+            write_table(table_path("netlist"), rows)
+            summarise(rows)
+            return
         if arguments.again:
             tables = list(pool.map(again, names, [arguments.again] * len(names)))
             rows = [row for table, _ in tables for row in table]
@@ -341,11 +376,7 @@ def main() -> None:
     cells = sum((own for _, own in tables), Counter[str]())
     if not arguments.again:
         write_table(arguments.out or table_path(arguments.kind), rows)
-    print("| module | cells | mutants | caught | survive |\n|---|---|---|---|---|")
-    for module in modules():
-        own = [row for row in rows if row.module == module]
-        caught = sum(bool(row.caught) for row in own)
-        print(f"| `{module}` | {cells[module]} | {len(own)} | {caught} | {len(own) - caught} |")
+    summarise(rows, cells)
     caught = sum(bool(row.caught) for row in rows)
     figures = {
         "mutants": len(rows),

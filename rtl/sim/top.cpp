@@ -21,6 +21,8 @@ using tdpu::Timing;
 
 constexpr uint32_t kEngines = TDPU_ENGINES;
 constexpr uint32_t kBeatBytes = TDPU_BEAT_BYTES;
+// AXI responses: OKAY, SLVERR, DECERR.
+constexpr uint32_t kOkay = 0, kError = 2, kNowhere = 3;
 
 // Of a build with mutants (src/trine/hw/mutate.py): the one that is active from the next start on;
 // 0 is the unit as it is.
@@ -141,7 +143,8 @@ class Simulation {
   }
 
   void drive_reads() {
-    uint32_t ar_ready = 0, r_valid = 0, r_resp = 0;
+    // A response without its valid means nothing.
+    uint32_t ar_ready = 0, r_valid = 0, r_resp = ~0u;
     for (uint32_t p = 0; p < kEngines; ++p) {
       ReadPort& port = memory_.port(p);
       if (memory_.accepts_read(p) && !memory_.stalls()) ar_ready |= 1u << p;
@@ -153,7 +156,8 @@ class Simulation {
       r_valid |= 1u << p;
       const uint64_t address = burst.address + port.beat * kBeatBytes;
       const uint8_t* data = memory_.at(address, kBeatBytes);
-      if (data == nullptr || memory_.fails_read(address, 1)) r_resp |= 2u << 2 * p;
+      const uint32_t resp = data == nullptr ? kNowhere : memory_.fails_read(address, 1) ? kError : kOkay;
+      r_resp = (r_resp & ~(3u << 2 * p)) | resp << 2 * p;
       if (data != nullptr) {
         std::memcpy(reinterpret_cast<uint8_t*>(&top_->m_axi_rdata_i) + p * kBeatBytes, data,
                     kBeatBytes);
@@ -196,10 +200,11 @@ class Simulation {
     // A response needs all data of its burst.
     auto& writes = memory_.writes();
     bool valid = false;
+    top_->m_axi_bresp_i = 3;
     if (!writes.empty() && complete_ > 0) {
       const auto& burst = writes.front();
       valid = burst.scheduled && burst.ready <= now_ && (b_offered_ || !memory_.stalls());
-      top_->m_axi_bresp_i = memory_.fails_write(burst.address, burst.beats) ? 2 : 0;
+      if (valid) top_->m_axi_bresp_i = memory_.fails_write(burst.address, burst.beats) ? kError : kOkay;
     }
     b_offered_ = valid;
     top_->m_axi_bvalid_i = valid;

@@ -165,14 +165,31 @@ def test_a_reset_leaves_no_error_of_what_it_dropped() -> None:
         driver = Driver(simulation)
 
 
-def test_a_job_of_the_most_rows_is_aborted_like_any_other() -> None:
+@pytest.mark.parametrize("port", range(HEADLINE.engines))
+def test_an_abort_waits_for_every_port(port: int) -> None:
+    model = replace(IDEAL, late_port=port, late=2000, size=1 << 20)
+    simulation, driver = start(HEADLINE, model)
+    simulation.write(Register.IRQ_MASK, 0)
+    queue(driver, HEADLINE, 1)
+    # The first port is asked for the descriptor before.
+    simulation.wait(2500 if port == 0 else 400)
+    simulation.write(Register.CONTROL, Control.ENABLE | Control.ABORT)
+    while simulation.read(Register.STATUS) & State.DRAINING:
+        pass
+    assert simulation.clock > 2000
+    for each in range(HEADLINE.engines):
+        assert simulation.moved(each) == simulation.asked(each) > 0
+
+
+@pytest.mark.parametrize("rows", [(1 << 18) - 1, 0x2AAAA, 0x15555, 0x2AAAA])
+def test_a_job_of_very_many_rows_is_aborted_like_any_other(rows: int) -> None:
     # All bits of the counts are used; the memory ends long before the weights do.
     simulation, driver = start(HEADLINE, replace(IDEAL, size=1 << 20))
     simulation.write(Register.IRQ_MASK, 0)
     simulation.write(Register.CONTROL, 0)
     queue(driver, HEADLINE, 1)
     words = simulation.memory[PAGE : PAGE + 64].view(np.uint32)
-    words[2], words[3] = HEADLINE.k_max, (1 << 18) - 1
+    words[2], words[3] = HEADLINE.k_max, rows
     simulation.write(Register.CONTROL, Control.ENABLE)
     simulation.wait(3000)
     driver.abort()

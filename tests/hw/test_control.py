@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hw.units import HEADLINE, STALLS, check, descriptor, random_case, settle, start
+from hw.units import HEADLINE, OTHER, STALLS, check, descriptor, random_case, settle, start
 from trine.errors import HardwareError
 from trine.hw.driver import DESCRIPTOR_BYTES, OWNER, PAGE, Driver
 from trine.hw.registers import Control, Interrupt, Register, Status
@@ -246,6 +246,26 @@ def test_descriptors_of_noise_are_refused_with_the_first_rule_they_break() -> No
     simulation.write(Register.IRQ_STATUS, Interrupt.DONE | Interrupt.ERROR)
     simulation.write(Register.CONTROL, Control.ENABLE)
     check(driver, *CASE)
+
+
+@pytest.mark.parametrize("unit", [HEADLINE, OTHER], ids=str)
+def test_every_single_bit_that_breaks_a_rule_is_seen(unit: Unit) -> None:
+    simulation, driver = start(unit)
+    trits, codes = random_case(12, 100, 1, seed=2)
+    layout = driver.layout(*trits.shape)
+    weights = driver.store(pack_tdpu(trits, layout))
+    for bit in range(15 * 32):
+        simulation.write(Register.CONTROL, 0)
+        words = descriptor(driver, driver.submit(layout, weights, codes))
+        words[bit // 32] ^= np.uint32(1 << bit % 32)
+        wanted = expected_code(words, unit)
+        if wanted == Status.OK:
+            # It is the driver's again, and not run.
+            words[0], wanted = 0, Status.VERSION
+        simulation.write(Register.CONTROL, Control.ENABLE | Control.CLEAR_ERROR)
+        settle(simulation)
+        assert int(words[14]) & 0xFFFF == wanted
+        assert simulation.read(Register.ERROR) == wanted
 
 
 def test_registers_hold_what_is_written() -> None:

@@ -59,4 +59,5 @@ def test_all_bins_lines_and_toggles_are_hit(tmp_path: Path) -> None:
     figures = json.loads(done.stdout.splitlines()[-1])
     assert figures["unhit"] == []
     assert figures["bins"] == len(names())
-    assert min(figures["line"], figures["toggle"]) >= 0.95
+    # 95 % of the lines and of the toggles of every file.
+    assert figures["low"] == []

@@ -8,9 +8,9 @@ inputs that both copies share.
 
 The part is a window: the cells of the mutant's module, of all instances, with every net that enters
 it free and every net that leaves it compared; then those of the modules around it, too. Copies that
-agree in a window agree in the unit, since the unit sees no more than its outputs. The other way round
-nothing follows: what makes a difference in a window may never enter it, and what leaves it may never
-be seen. So there is "equivalent" and "not proved", and no "different".
+agree in a window agree in the unit, since the unit sees no more than its outputs. The other way
+round nothing follows: what makes a difference in a window may never enter it, and what leaves it
+may never be seen. So there is "equivalent" and "not proved", and no "different".
 """
 
 from __future__ import annotations

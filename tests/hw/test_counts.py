@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hw.units import HEADLINE, STALLS, check, random_case, run_together, start
-from trine.hw.registers import Register
+import pytest
+
+from hw.units import HEADLINE, STALLS, check, random_case, run_together, settle, start
+from trine.hw import driver as driver_module
+from trine.hw.driver import DESCRIPTOR_BYTES, PAGE
+from trine.hw.registers import Control, Interrupt, Register
 from trine.hw.simulation import MemoryModel, Timing
 
 IDEAL = MemoryModel(size=8 << 20, timing=Timing.IDEAL)
@@ -24,3 +28,36 @@ def test_clocks_between_the_first_step_and_the_last_are_counted_whatever_happens
 def test_a_job_of_very_many_rows_is_exact() -> None:
     _, driver = start(HEADLINE, IDEAL)
     check(driver, *random_case(0x2AAAB, 1, 1, seed=19))
+
+
+def test_the_largest_ring_is_used_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver_module, "RING_LOG2", 12)
+    simulation, driver = start(HEADLINE, IDEAL)
+    case = random_case(3, 50, 1, seed=2)
+    for tail in (0x0AAA, 0x1555, 0x1FFE):
+        # An abort takes the head to the tail, so nothing runs before.
+        simulation.write(Register.CONTROL, 0)
+        simulation.write(Register.DOORBELL, tail)
+        simulation.write(Register.CONTROL, Control.ABORT)
+        settle(simulation)
+        simulation.write(Register.CONTROL, Control.ENABLE)
+        simulation.write(Register.IRQ_STATUS, Interrupt.DONE | Interrupt.ERROR)
+        driver._tail = tail
+        simulation.memory[PAGE : PAGE + (DESCRIPTOR_BYTES << 12)] = 0
+        for _ in range(3):
+            check(driver, *case)
+
+
+def test_waits_of_any_length_are_counted() -> None:
+    rest = set()
+    for late in (*range(300, 900, 37), 140_000):
+        # The weights of one port come later than all else.
+        model = replace(IDEAL, late_port=HEADLINE.engines - 1, late=late)
+        simulation, driver = start(HEADLINE, model)
+        simulation.write(Register.TIMEOUT, 0)
+        begin = simulation.clock
+        check(driver, *random_case(HEADLINE.engines, 50, 1, seed=2))
+        starved, busy = simulation.read(Register.STARVED), simulation.read(Register.BUSY)
+        rest.add((starved - late, busy - late))
+        assert late < busy < simulation.clock - begin < late + 600
+    assert len(rest) == 1

@@ -210,12 +210,13 @@ def run(campaign: Campaign) -> list[Row]:
 
 
 def survivors(name: str, count: int) -> list[Row]:
-    """The rows of a unit, those that were not caught run again."""
+    """The rows of a unit; what was neither caught nor proved equivalent is run again."""
     rows = [row for row in read_table(table_path("netlist")) if row.unit == name]
     mutation = choose_mutants(UNITS[name], count, seed=SEED)
     if [str(mutant) for mutant in mutation.mutants] != [row.mutant for row in rows]:
         raise SystemExit("the table is of other sources; run the campaign again")
-    left = [mutant for mutant in mutation.mutants if not rows[mutant.index - 1].caught]
+    rest = {row.index for row in rows if not row.caught and row.proof != "equivalent"}
+    left = [mutant for mutant in mutation.mutants if mutant.index in rest]
     for row in run(Campaign(name, mutation.simulator(), left)):
         rows[row.index - 1] = replace(row, proof=rows[row.index - 1].proof)
     return rows

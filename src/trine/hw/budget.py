@@ -298,7 +298,7 @@ class _Lut:
 ENGINE_LUT = {
     1: _Lut(777, "synthesised"),
     4: _Lut(2_396, "synthesised"),
-    8: _Lut(4_555, "estimate: the step from 1 to 4, continued"),
+    8: _Lut(4_551, "synthesised"),
 }
 STORE_LUT = {
     1: _Lut(75, "synthesised"),

@@ -388,6 +388,10 @@ BUGS_OF_INDUCTIONS: dict[str, tuple[Case, tuple[str, str, str]]] = {
 QUICK = {
     *("read changes an address that waits", "read steps by a beat"),
     *("write samples the status before the last response", "write strobes a word that is none"),
-    "sequencer lets the tail go back",
-    *(name for name, (case, _) in BUGS_OF_INDUCTIONS.items() if case[2] != SMALL or case == CORE),
+    *("sequencer lets the tail go back", "store writes to the buffer of the next load"),
+    *(
+        name
+        for name, (case, _) in BUGS_OF_INDUCTIONS.items()
+        if case == CORE or (case[2] != SMALL and case != STORE)
+    ),
 }

@@ -144,7 +144,7 @@ module fv_axi_write
   // ---- The job ----
 
   logic open, results, closed_q;  // closed_q: its status was sampled
-  addr_t at, desc;
+  addr_t at, desc, answered;   // answered: address of the burst that is answered next
   logic [31:0] status, cycles;
 
   always_ff @(posedge clk_i) begin
@@ -156,11 +156,13 @@ module fv_axi_write
       closed_q <= 1'b0;
       results  <= job_results_i;
       at       <= job_addr_i;
+      answered <= job_addr_i;
       desc     <= job_desc_i;
     end else begin
       if (done || (halt_i && idle)) open <= 1'b0;
       if (closing) closed_q <= 1'b1;
       if (fresh && !of_status) at <= at + addr_t'(BurstBytes);
+      if (b && !closed_q) answered <= answered + addr_t'(BurstBytes);
     end
     if (closing) begin
       status <= status_i;
@@ -176,11 +178,13 @@ module fv_axi_write
   logic beat_done, result_fire, dropping;
   logic watching, packed_q, beat_last, follows, follows_last;  // follows: a watched burst's end
   logic [7:0] ahead;
-  logic [LaneW-1:0] watched_lane;
+  logic [LaneW-1:0] watched_lane, lane_of_word;
   logic [31:0] watched_word;
   logic watched_is_last;
   logic turn;
 
+  // A beat of one word has no lane 1.
+  assign watched_lane = lane_of_word & LaneW'(Words - 1);
   assign beat_done = word && (res_last_i || lane == LaneW'(Words - 1));
   assign result_fire = w_fire && !of_status;
   assign dropping = halt_i && !((aw_open || w_open) && !of_status);
@@ -200,7 +204,7 @@ module fv_axi_write
       watching <= 1'b0;
     end else if (!watching) begin
       watching        <= word && choose_i;
-      watched_lane    <= lane;
+      lane_of_word    <= lane;
       watched_word    <= res_data_i;
       watched_is_last <= res_last_i;
       packed_q        <= beat_done;
@@ -332,6 +336,12 @@ module fv_axi_write
         assert (!open || state == StIdle || (u_dut.desc_q == desc
             && u_dut.addr_q == at + (fresh && !of_status ? addr_t'(BurstBytes) : '0)));
         assert ((at & addr_t'(BurstBytes - 1)) == '0 || !open);
+        assert (!open || closed_q || state == StIdle || u_dut.addr_q
+            == answered + addr_t'(BurstBytes) * addr_t'(u_dut.pending_q));
+        assert (u_dut.pending_q == '0 || state == StStatus || state == StClose
+            || aw_addr + addr_t'(BurstBytes) == u_dut.addr_q);
+        assert (!(state == StStatus || state == StClose)
+            || aw_addr == desc + addr_t'(StatusOffset));
         assert (desc[5:0] == '0 || !open);
         assert (!(state == StStatus || state == StClose) || u_dut.status_q == {cycles, status});
         // Words.
@@ -421,6 +431,7 @@ module fv_axi_write
         assert (!done || (open && closed_q && unanswered == '0 && !aw_open && !w_open && !halt_i));
         // Responses are always taken; errors are told.
         assert (b_ready && error == (bvalid_i && bresp_i && !halt_i));
+        assert (!error || error_addr == (closed_q ? desc + addr_t'(StatusOffset) : answered));
         assert (4'(unanswered) <= 4'(Outstanding));
         // A halt.
         assert (!(was_halted && fresh));

@@ -130,9 +130,9 @@ class Pipeline:
         return [
             Block("tdpu_engine, base 3", ENGINES, engine.lut, 0, engine.source),
             Block("tdpu_act_store", 1, store.lut, 0, store.source),
-            Block("tdpu_axi_read", ENGINES, 203, 0, "synthesised"),
-            Block("tdpu_axi_write (KV, token)", 1, 360, 0, "synthesised"),
-            Block("tdpu_sequencer and tdpu_regs", 1, 526 + 454, 0, "synthesised"),
+            Block("tdpu_axi_read", ENGINES, 202, 0, "synthesised"),
+            Block("tdpu_axi_write (KV, token)", 1, 325, 0, "synthesised"),
+            Block("tdpu_sequencer and tdpu_regs", 1, 553 + 454, 0, "synthesised"),
             Block("norm, an element a clock", norms, *PROBES["norm"], "probe"),
             Block("scalar unit, bit-serial", 2, *PROBES["scalar"], "probe"),
             Block("dequantise and residual", 1, *PROBES["residual"], "probe"),
@@ -298,12 +298,12 @@ class _Lut:
 ENGINE_LUT = {
     1: _Lut(777, "synthesised"),
     4: _Lut(2_396, "synthesised"),
-    8: _Lut(4_555, "estimate: the step from 1 to 4, continued"),
+    8: _Lut(4_551, "synthesised"),
 }
 STORE_LUT = {
-    1: _Lut(113, "synthesised at batch 4"),
-    4: _Lut(113, "synthesised"),
-    8: _Lut(136, "synthesised"),
+    1: _Lut(75, "synthesised"),
+    4: _Lut(86, "synthesised"),
+    8: _Lut(137, "synthesised"),
 }
 # LUT and DSP48 of benchmarks/stage_probes: `python benchmarks/stage_probes.py`.
 PROBES = {

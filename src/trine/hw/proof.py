@@ -32,6 +32,8 @@ for command in (
     f"read_slang {parameters} --top {top} " + " ".join(rest[split + 1 :]),
     "proc",
     "flatten",
+    # What has no driver may have any value, in any clock: so a module without a body is a free one.
+    "setundef -undriven -anyseq",
     # Only what the properties see: data paths are gone from here on.
     "opt_clean -purge",
     "memory_map",

@@ -3,6 +3,7 @@
     python benchmarks/mutants.py netlist --count 400
     python benchmarks/mutants.py source
     python benchmarks/mutants.py survivors
+    python benchmarks/mutants.py refute
     python benchmarks/mutants.py prove
 
 A campaign that was interrupted goes on where it was, unless a source or a test changed since.
@@ -12,7 +13,8 @@ carries the mutants (trine.hw.mutate, trine.hw.mutate_source), each mutant in a 
 mutant is caught by the first test that fails, that crashes, or that takes TIMES as much CPU time as
 it does without a mutant. A source mutant that the tests do not catch is given to the proofs of
 `tests/rtl/test_proofs.py`. The table goes to docs/hw-mutants-netlist.csv or -source.csv; the last
-line is JSON. `survivors` runs those of the netlist's table again. `prove` asks of each survivor in
+line is JSON. `survivors` runs those of the netlist's table again, `refute` gives them to the
+properties of their module's proof. `prove` asks of each survivor in
 the tables whether it is the unit as it is (trine.hw.mutate_proof) and writes down what it learns:
 equivalent, or not proved.
 """
@@ -46,6 +48,7 @@ TESTS = ROOT / "tests"
 sys.path.insert(0, str(TESTS))
 
 from hw import units  # noqa: E402
+from trine.errors import ToolError  # noqa: E402
 from trine.hw import driver, simulation  # noqa: E402
 from trine.hw.build import cache_folder  # noqa: E402
 from trine.hw.mutate import Mutant, Mutation, choose_mutants, modules  # noqa: E402
@@ -99,11 +102,17 @@ class Campaign:
         library: Path,
         mutants: Sequence[Mutant | SourceMutant],
         only: Mapping[str, str] | None = None,
+        *,
+        tests: str = "",
     ) -> None:
-        """`only`: the one test that a mutant gets, by the mutants' text."""
+        """`only`: the one test that a mutant gets, by the mutants' text.
+
+        `tests`: those of the tests that are run, as pytest's -k; slow ones too.
+        """
         self.name, self.mutants, self.rows = name, mutants, list[Row]()
-        self.only = only
-        self.journal = cache_folder() / f"mutants-{digest(TOLD_BY, library.name)[:24]}.jsonl"
+        self.only, self.tests = only, tests
+        told_by = digest(TOLD_BY, library.name, *filter(None, [tests]))
+        self.journal = cache_folder() / f"mutants-{told_by[:24]}.jsonl"
         self.select = ctypes.CDLL(str(library)).tdpu_mutate
         self.usual: dict[str, float] = {}
         self.pipe = -1
@@ -199,9 +208,10 @@ def plain(nodeid: str) -> str:
 
 def run(campaign: Campaign) -> list[Row]:
     """All mutants of one simulator."""
+    chosen = ["-k", campaign.tests] if campaign.tests else ["-m", "not hardware"]
     with contextlib.redirect_stdout(io.StringIO()) as said:
         pytest.main(
-            ["-q", "--tb=short", "-p", "no:cacheprovider", "-m", "not hardware", *GOLDEN],
+            ["-q", "--tb=short", "-p", "no:cacheprovider", *chosen, *GOLDEN],
             plugins=[campaign],
         )
     if len(campaign.rows) < len(campaign.mutants):
@@ -209,7 +219,7 @@ def run(campaign: Campaign) -> list[Row]:
     return campaign.rows
 
 
-def survivors(name: str, count: int) -> list[Row]:
+def survivors(name: str, count: int, tests: str = "") -> list[Row]:
     """The rows of a unit; what was neither caught nor proved equivalent is run again."""
     rows = [row for row in read_table(table_path("netlist")) if row.unit == name]
     mutation = choose_mutants(UNITS[name], count, seed=SEED)
@@ -217,7 +227,7 @@ def survivors(name: str, count: int) -> list[Row]:
         raise SystemExit("the table is of other sources; run the campaign again")
     rest = {row.index for row in rows if not row.caught and row.proof != "equivalent"}
     left = [mutant for mutant in mutation.mutants if mutant.index in rest]
-    for row in run(Campaign(name, mutation.simulator(), left)):
+    for row in run(Campaign(name, mutation.simulator(), left, tests=tests)):
         rows[row.index - 1] = replace(row, proof=rows[row.index - 1].proof)
     return rows
 
@@ -280,6 +290,60 @@ def proved_wrong(row: Row) -> Row:
     return row
 
 
+# The property module that sees a netlist mutant's module by itself.
+SEEN_BY = {
+    "tdpu_queue": "fv_queue",
+    "tdpu_watchdog": "fv_watchdog",
+    "tdpu_axi_read": "fv_axi_read",
+    "tdpu_axi_write": "fv_axi_write",
+    "tdpu_calc": "fv_calc",
+    "tdpu_sequencer": "fv_sequencer",
+}
+# More than for a seeded bug: the upper half of the watchdog's count.
+REFUTE_CLOCKS = {"fv_queue": 24, "fv_watchdog": 160}
+
+
+def netlist_proved_wrong(row: Row, mutant: Mutant) -> Row:
+    """A survivor, or the proof of its module whose properties, alone, no longer hold."""
+    from rtl import test_proofs as proofs
+    from trine.hw.proof import refute
+
+    top = SEEN_BY.get(row.module)
+    if top is None:
+        return row
+    with tempfile.TemporaryDirectory() as folder:
+        if top == "fv_queue":
+            paths, parameters = proofs.sources(top), {"KIND": 0}
+        else:
+            case = next(case for case in proofs.INDUCTIONS if case[0] == top)
+            paths, parameters = proofs.written(Path(folder), case), {**case[1], "HELP": 0}
+        clocks = REFUTE_CLOCKS.get(top) or proofs.CLOCKS[top]
+        try:
+            found = refute(top, paths, parameters, clocks, wrong=mutant.command)
+        except ToolError as error:
+            # The property module's parameters leave it no such cell.
+            say(f"not given to {top}: {error}")
+            return row
+    named = {name: value for name, value in parameters.items() if name != "HELP"}
+    return row if found is None else replace(row, caught=f"test_proofs.py: {top} {named}")
+
+
+def refute_survivors(count: int) -> None:
+    """Give the netlist's survivors to the proofs."""
+    rows = read_table(table_path("netlist"))
+    chosen = {name: choose_mutants(unit, count, seed=SEED) for name, unit in UNITS.items()}
+    for number, row in enumerate(rows):
+        if row.caught or row.proof == "equivalent":
+            continue
+        mutant = chosen[row.unit].mutants[row.index - 1]
+        if str(mutant) != row.mutant:
+            raise SystemExit(f"{row} is another mutant now; run the campaign again")
+        rows[number] = netlist_proved_wrong(row, mutant)
+        say(f"{rows[number].caught or 'SURVIVES'}: {row.unit} {row.mutant}")
+        write_table(table_path("netlist"), rows)
+    summarise(rows)
+
+
 def table_path(kind: str) -> Path:
     """Where a table is kept."""
     return ROOT / "docs" / f"hw-mutants-{kind}.csv"
@@ -339,11 +403,14 @@ def summarise(rows: Sequence[Row], cells: Mapping[str, int] | None = None) -> No
 def main() -> None:
     """Run, write the table, print a summary."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("kind", choices=("netlist", "source", "survivors", "prove"))
+    parser.add_argument("kind", choices=("netlist", "source", "survivors", "refute", "prove"))
     parser.add_argument("--count", type=int, default=400, help="netlist mutants of both units")
     parser.add_argument("--unit", choices=UNITS, action="append", help="only this unit")
     parser.add_argument(
         "--again", type=int, help="each so many of the caught source mutants, by its own test"
+    )
+    parser.add_argument(
+        "--tests", default="", help="survivors: these tests (as pytest -k), slow ones too"
     )
     parser.add_argument("--seconds", type=int, default=60, help="for a proof of equivalence")
     parser.add_argument("--jobs", type=int, default=1, help="units at a time")
@@ -353,6 +420,9 @@ def main() -> None:
         for kind in ("source", "netlist"):
             prove_survivors(kind, arguments.count, arguments.seconds)
         return
+    if arguments.kind == "refute":
+        refute_survivors(arguments.count // len(UNITS))
+        return
     start = time.perf_counter()
     names = arguments.unit or list(UNITS)
     # Tests are collected for one unit: each has a process of its own.
@@ -360,7 +430,8 @@ def main() -> None:
     with ProcessPoolExecutor(arguments.jobs, mp_context=fresh, max_tasks_per_child=1) as pool:
         if arguments.kind == "survivors":
             count = arguments.count // len(UNITS)
-            rows = sum(pool.map(survivors, UNITS, [count] * len(UNITS)), list[Row]())
+            given = [count] * len(UNITS), [arguments.tests] * len(UNITS)
+            rows = sum(pool.map(survivors, UNITS, *given), list[Row]())
             write_table(table_path("netlist"), rows)
             summarise(rows)
             return

@@ -300,3 +300,18 @@ def test_an_error_of_the_status_is_reported() -> None:
     assert simulation.read(Register.ERROR_ADDRESS) == place // beat * beat
     simulation.write(Register.IRQ_STATUS, Interrupt.DONE | Interrupt.ERROR)
     check(driver, *CASE)
+
+
+@pytest.mark.parametrize("log2", range(13))
+def test_a_ring_of_every_size_takes_as_many_as_it_holds(log2: int) -> None:
+    simulation, _ = start(HEADLINE)
+    simulation.write(Register.CONTROL, 0)
+    simulation.write(Register.RING_SIZE, log2)
+    size = 1 << log2
+    simulation.write(Register.DOORBELL, size + 1)
+    assert simulation.read(Register.TAIL) == 0
+    assert simulation.read(Register.ERROR) == Status.RING
+    simulation.write(Register.CONTROL, Control.CLEAR_ERROR)
+    simulation.write(Register.DOORBELL, size)
+    assert simulation.read(Register.TAIL) == size
+    assert simulation.read(Register.ERROR) == 0

@@ -6,11 +6,22 @@ from dataclasses import replace
 
 import pytest
 
-from hw.units import HEADLINE, STALLS, check, random_case, run_together, settle, start
+from hw import units
+from hw.units import (
+    HEADLINE,
+    STALLS,
+    check,
+    descriptor,
+    random_case,
+    run_together,
+    settle,
+    start,
+    submit,
+)
 from trine.hw import driver as driver_module
-from trine.hw.driver import DESCRIPTOR_BYTES, PAGE
+from trine.hw.driver import DESCRIPTOR_BYTES, PAGE, Driver
 from trine.hw.registers import Control, Interrupt, Register
-from trine.hw.simulation import MemoryModel, Timing
+from trine.hw.simulation import MemoryModel, Simulation, Timing
 
 IDEAL = MemoryModel(size=8 << 20, timing=Timing.IDEAL)
 
@@ -48,6 +59,24 @@ def test_the_largest_ring_is_used_everywhere(monkeypatch: pytest.MonkeyPatch) ->
             check(driver, *case)
 
 
+@pytest.mark.parametrize("log2", range(1, 12))
+def test_a_ring_of_every_size_wraps(monkeypatch: pytest.MonkeyPatch, log2: int) -> None:
+    for module in (driver_module, units):
+        monkeypatch.setattr(module, "RING_LOG2", log2)
+    simulation, driver = start(HEADLINE, IDEAL)
+    # An abort takes the head to the tail: the next job is the last of the ring.
+    tail = (1 << log2) - 1
+    simulation.write(Register.CONTROL, 0)
+    simulation.write(Register.DOORBELL, tail)
+    simulation.write(Register.CONTROL, Control.ABORT)
+    settle(simulation)
+    simulation.write(Register.CONTROL, Control.ENABLE)
+    simulation.write(Register.IRQ_STATUS, Interrupt.DONE | Interrupt.ERROR)
+    driver._tail = tail
+    for _ in range(2):
+        check(driver, *random_case(3, 50, 1, seed=2))
+
+
 def test_waits_of_any_length_are_counted() -> None:
     rest = set()
     for late in (*range(300, 900, 37), 140_000):
@@ -61,3 +90,25 @@ def test_waits_of_any_length_are_counted() -> None:
         rest.add((starved - late, busy - late))
         assert late < busy < simulation.clock - begin < late + 600
     assert len(rest) == 1
+
+
+def timed(simulation: Simulation, driver: Driver) -> None:
+    """A small job, and the clocks that its descriptor says it took."""
+    begin = simulation.clock
+    job = submit(driver, *random_case(HEADLINE.engines, 50, 1, seed=2))
+    driver.wait(job, clocks=10_000)
+    assert 20 < int(descriptor(driver, job)[15]) < simulation.clock - begin
+
+
+@pytest.mark.parametrize("bit", [19, pytest.param(24, marks=pytest.mark.hardware)])
+def test_a_job_is_timed_across_a_carry_of_the_clock(bit: int) -> None:
+    simulation, driver = start(HEADLINE, replace(IDEAL, latency=200))
+    assert not simulation.wait((1 << bit) - 400 - simulation.clock)
+    timed(simulation, driver)
+    assert simulation.clock > 1 << bit
+
+
+def test_jobs_of_both_slots_are_timed() -> None:
+    simulation, driver = start(HEADLINE)
+    for _ in range(40):
+        timed(simulation, driver)

@@ -70,6 +70,9 @@ def test_every_port_counts_its_own_time(port: int, longest: int) -> None:
         assert simulation.read(Register.ERROR) == Status.TIMEOUT | told << 8
         simulation.write(Register.CONTROL, Control.ENABLE | Control.CLEAR_ERROR)
         simulation.write(Register.IRQ_STATUS, Interrupt.ERROR)
+    # The count stays at its end, where a limit of 0 must not find it.
+    simulation.write(Register.TIMEOUT, 0)
+    assert not simulation.wait(3 * TICK)
 
 
 def test_a_timeout_while_a_reset_drains_is_kept() -> None:

@@ -24,7 +24,7 @@ from trine.errors import MissingExtra, ToolError
 _SCRIPT = """
 import sys
 from pyosys import libyosys
-top, folder, *rest = sys.argv[1:]
+top, folder, wrong, *rest = sys.argv[1:]
 split = rest.index("--")
 parameters = " ".join("-G " + value for value in rest[:split])
 design = libyosys.Design()
@@ -32,6 +32,35 @@ for command in (
     f"read_slang {parameters} --top {top} " + " ".join(rest[split + 1 :]),
     "proc",
     "flatten",
+):
+    libyosys.run_pass(command, design)
+if wrong:
+    # The one cell of this module that comes from the same lines and has such bits.
+    libyosys.run_pass("bwmuxmap", design)
+    libyosys.run_pass("opt_expr", design)
+    libyosys.run_pass("opt_clean", design)
+    words = wrong.split()[1:]
+    options = dict(zip(words[::2], words[1::2]))
+    own = [word.split("/")[-1] for option, word in zip(words, words[1:]) if option == "-src"]
+    # A net's comes before the cell's.
+    own = set(own[1 if "-wire" in options else 0 :])
+    bits = max(int(options["-portbit"]), int(options.get("-ctrlbit", 0)))
+    cells = [
+        name.str()
+        for name, cell in design.top_module().cells_.items()
+        if {part.split("/")[-1] for part in cell.get_src_attribute().split("|")} == own
+        for port, signal in cell.connections_.items()
+        if port.str()[1:] == options["-port"] and signal.size() > bits
+    ]
+    if len(cells) != 1:
+        sys.exit(f"ERROR: {len(cells)} cells of {top} may be the mutant's: {cells}")
+    kept = [
+        f"{key} {options[key]}"
+        for key in ("-mode", "-port", "-portbit", "-ctrlbit")
+        if key in options
+    ]
+    libyosys.run_pass(f"mutate -module {top} -cell {cells[0]} " + " ".join(kept), design)
+for command in (
     # What has no driver may have any value, in any clock: so a module without a body is a free one.
     "setundef -undriven -anyseq",
     # Only what the properties see: data paths are gone from here on.
@@ -134,11 +163,20 @@ def reach(
 
 
 def refute(
-    top: str, sources: list[Path], parameters: Mapping[str, int], clocks: int
+    top: str,
+    sources: list[Path],
+    parameters: Mapping[str, int],
+    clocks: int,
+    *,
+    wrong: str = "",
 ) -> tuple[str, int] | None:
-    """Where an assert of `top` is that can fail within `clocks` after reset, and when; or None."""
+    """Where an assert of `top` is that can fail within `clocks` after reset, and when; or None.
+
+    `wrong`: a netlist mutant's command, made on the one cell from the same lines; ToolError unless
+    there is just one.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        circuit = _circuit(top, sources, parameters, Path(folder))
+        circuit = _circuit(top, sources, parameters, Path(folder), wrong)
         told = _search("refute", circuit, clocks)
         if told == "holds":
             return None
@@ -153,12 +191,14 @@ def _search(verb: str, circuit: Path, number: int) -> str:
     return _run(command).strip()
 
 
-def _circuit(top: str, sources: list[Path], parameters: Mapping[str, int], folder: Path) -> Path:
+def _circuit(
+    top: str, sources: list[Path], parameters: Mapping[str, int], folder: Path, wrong: str = ""
+) -> Path:
     if importlib.util.find_spec("pyosys") is None:
         raise MissingExtra("hw", "a proof")
     values = [f"{key}={value}" for key, value in parameters.items()]
     files = [str(path) for path in sources]
-    _run([sys.executable, "-c", _SCRIPT, top, str(folder), *values, "--", *files])
+    _run([sys.executable, "-c", _SCRIPT, top, str(folder), wrong, *values, "--", *files])
     return folder / "circuit.aig"
 
 

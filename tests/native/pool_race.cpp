@@ -20,15 +20,17 @@ bool round_trip(Pool& pool, std::size_t round) {
   constexpr std::size_t kCount = 64;
   std::vector<std::size_t> first(kCount), second(kCount);
   std::vector<std::size_t> taken(workers);
-  Items items[2];
+  std::vector<Items> items = trine::items_of(pool.threads(), 2);
   pool.run([&](int worker) {
     for (std::size_t i = items[0].take(); i < kCount; i = items[0].take()) {
       first[i] = i + round;
       ++taken[static_cast<std::size_t>(worker)];
     }
     pool.barrier();
-    for (std::size_t i = items[1].take(); i < kCount; i = items[1].take()) {
-      second[i] = first[kCount - 1 - i];
+    // Parts of their own, and then of the others: each number once.
+    for (Items::Range some = items[1].take(worker, kCount, 5); some.first < some.end;
+         some = items[1].take(worker, kCount, 5)) {
+      for (std::size_t i = some.first; i < some.end; ++i) second[i] += first[kCount - 1 - i];
     }
     pool.barrier();
     if (worker == 0) items[0].reset();

@@ -65,7 +65,7 @@ class BitLinear {
 
   void multiply(const TernaryMatrix& matrix, float weight_scale, const float* x, std::size_t tokens,
                 std::size_t rows, float* out) {
-    grow(tokens, matrix.k);
+    quantised_.reserve(tokens, matrix.k);
     quantised_.begin(matrix.code, tokens, matrix.k);
     const std::size_t group =
         quantised_.uses_gemm() ? static_cast<std::size_t>(ops_.ternary.gemm_tokens) : 1;
@@ -95,22 +95,10 @@ class BitLinear {
     });
   }
 
-  void grow(std::size_t tokens, std::size_t k) {
-    if (tokens <= tokens_ && k <= k_) return;
-    tokens = std::max(tokens, tokens_);
-    k = std::max(k, k_);
-    tokens_ = k_ = 0;  // nothing is left half grown when memory runs out
-    quantised_ = QuantisedTokens(ops_, tokens, k);
-    tokens_ = tokens;
-    k_ = k;
-  }
-
   const Ops& ops_;
   Pool& pool_;
   std::vector<Scratch> scratch_;
   std::mutex one_product_;
-  std::size_t tokens_ = 1;
-  std::size_t k_ = 1;
   QuantisedTokens quantised_{ops_, 1, 1};
 };
 

@@ -11,21 +11,6 @@ namespace {
 constexpr std::size_t kHeadsTogether = 2;
 constexpr std::size_t kKeysTogether = 16;
 
-// In fixed lanes, which become vectors.
-float dot(const float* a, const float* b, std::size_t n) {
-  constexpr std::size_t kLanes = 16;
-  float lanes[kLanes] = {};
-  std::size_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    for (std::size_t j = 0; j < kLanes; ++j) lanes[j] += a[i + j] * b[i + j];
-  }
-  for (std::size_t j = 0; i + j < n; ++j) lanes[j] += a[i + j] * b[i + j];
-  for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
-    for (std::size_t j = 0; j < half; ++j) lanes[j] += lanes[j + half];
-  }
-  return lanes[0];
-}
-
 void softmax(float* values, std::size_t n) {
   const float top = *std::max_element(values, values + n);
   float total = 0.0f;
@@ -94,7 +79,8 @@ void CacheAttention::heads(const AttendCall& call, std::size_t kv_head, std::siz
     ops_.decoder.widen[call.key.type](call.key.at(row * dim), some * dim, rows);
     for (std::size_t h = 0; h < count; ++h) {
       for (std::size_t j = 0; j < some; ++j) {
-        shares[h * call.keys + key + j] = dot(queries + h * dim, rows + j * dim, dim);
+        shares[h * call.keys + key + j] =
+            ops_.decoder.dot_float[kF32](rows + j * dim, queries + h * dim, dim);
       }
     }
   }

@@ -195,7 +195,7 @@ class Engine::Pass {
     if (count_ == 1) {
       // Every worker for itself: sooner done than waited for.
       quantised.begin(weights_.code(), 1, n);
-      norm_row(worker, 0, weight, from, n, worker == 0);
+      norm_row(worker, 0, weight, from, n);
       record(worker, step, number);
     } else {
       if (worker == 0) quantised.begin(weights_.code(), count_, n);
@@ -205,7 +205,7 @@ class Engine::Pass {
         const std::size_t groups = (count_ + group - 1) / group;
         for (std::size_t g = items.take(); g < groups; g = items.take()) {
           for (std::size_t row = g * group; row < std::min(count_, (g + 1) * group); ++row) {
-            norm_row(worker, row, weight, from + row * n, n, true);
+            norm_row(worker, row, weight, from + row * n, n);
           }
           if (quantised.uses_gemm()) quantised.arrange(g);
         }
@@ -220,12 +220,13 @@ class Engine::Pass {
                        : engine_.quantised_;
   }
 
-  // weight null: no norm. `show`: the tap shall see the normed values of this one.
+  // weight null: no norm.
   void norm_row(int worker, std::size_t row, const float* weight, const float* values,
-                std::size_t n, bool show) {
+                std::size_t n) {
     QuantisedTokens& quantised = input(worker);
     if (weight != nullptr) {
-      float* const to = watch_.tap && show
+      // Of an only token, all workers have the values that the tap shall see.
+      float* const to = watch_.tap && (count_ > 1 || worker == 0)
                             ? engine_.normed_.data() + row * n
                             : engine_.workers_[static_cast<std::size_t>(worker)].normed.data();
       decoder_.rms_norm(values, weight, n, geometry_.rms_norm_eps, to);

@@ -57,16 +57,7 @@ LayerKernels::LayerKernels(const Ops& ops, Pool& pool) : ops_(ops), pool_(pool) 
 }
 
 void LayerKernels::begin(std::size_t stage, std::size_t tokens, const TernaryMatrix& matrix) {
-  std::size_t& room = room_tokens_[stage];
-  std::size_t& widest = room_k_[stage];
-  if (tokens > room || matrix.k > widest) {
-    const std::size_t more = std::max(tokens, room);
-    const std::size_t wider = std::max(matrix.k, widest);
-    room = widest = 0;  // nothing is left half grown when memory runs out
-    quantised_[stage] = QuantisedTokens(ops_, more, wider);
-    room = more;
-    widest = wider;
-  }
+  quantised_[stage].reserve(tokens, matrix.k);
   quantised_[stage].begin(matrix.code, tokens, matrix.k);
 }
 

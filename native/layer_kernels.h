@@ -107,8 +107,6 @@ class LayerKernels {
   Pool& pool_;
   std::vector<Worker> workers_;
   std::mutex one_call_;
-  std::size_t room_tokens_[kStages] = {};
-  std::size_t room_k_[kStages] = {};
   std::vector<QuantisedTokens> quantised_;
   std::vector<float> floats_;
   std::vector<std::int32_t> sums_;

@@ -25,11 +25,18 @@ std::size_t widest_k(std::size_t k) { return std::max(padded_k(kTwoBit, k), padd
 QuantisedTokens::QuantisedTokens(const Ops& ops, std::size_t capacity, std::size_t k)
     : ops_(&ops),
       group_tokens_(static_cast<std::size_t>(ops.ternary.gemm_tokens)),
+      room_tokens_(capacity),
+      room_k_(k),
       codes_(capacity * widest_k(k)),
       biased_(capacity * widest_k(k)),
       panels_(round_up(capacity, group_tokens_) * widest_k(k)),
       sums_(capacity),
       scales_(capacity) {}
+
+void QuantisedTokens::reserve(std::size_t tokens, std::size_t k) {
+  if (tokens <= room_tokens_ && k <= room_k_) return;
+  *this = QuantisedTokens(*ops_, std::max(tokens, room_tokens_), std::max(k, room_k_));
+}
 
 void QuantisedTokens::begin(Code code, std::size_t tokens, std::size_t k) {
   code_ = code;

@@ -30,6 +30,9 @@ class QuantisedTokens {
  public:
   QuantisedTokens(const Ops& ops, std::size_t capacity, std::size_t k);
 
+  // Room for as many at least. What is there is lost when it grows, and stays when memory runs out.
+  void reserve(std::size_t tokens, std::size_t k);
+
   // Declares the shape of what is written next: K as `code` pads it.
   void begin(Code code, std::size_t tokens, std::size_t k);
 
@@ -57,6 +60,8 @@ class QuantisedTokens {
  private:
   const Ops* ops_;
   std::size_t group_tokens_;
+  std::size_t room_tokens_;
+  std::size_t room_k_;
   Code code_ = kTwoBit;
   std::size_t k_ = 0;
   std::size_t stride_ = 0;

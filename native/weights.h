@@ -34,7 +34,6 @@ struct Geometry {
 // each beginning with a tile of its own; gate and up are one matrix with 8 rows of each in a tile.
 enum Fused { kQkv = 0, kOutput = 1, kGateUp = 2, kDown = 3 };
 inline constexpr int kFused = 4;
-inline constexpr std::size_t kGateRows = kTileRows / 2;
 
 // The seven matrices of a checkpoint's layer, and its norms.
 enum Linear { kQ = 0, kK = 1, kV = 2, kO = 3, kGate = 4, kUp = 5, kDownLinear = 6 };

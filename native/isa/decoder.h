@@ -113,16 +113,15 @@ void dequantise_gate(const std::int32_t* gate, const std::int32_t* up, std::size
 template <class V, Activation kActivation>
 void dequantise_gate_tiles(const std::int32_t* sums, std::size_t n, float gate_scale,
                            float up_scale, float s, float* out) {
-  constexpr std::size_t kHalf = kTileRows / 2;
   const float gate_unit = gate_scale / s;
   const float up_unit = up_scale / s;
-  for (; n >= kHalf; n -= kHalf, sums += kTileRows, out += kHalf) {
-    for (std::size_t i = 0; i < kHalf; ++i) {
-      out[i] = gated<kActivation>(sums[i], sums[kHalf + i], gate_unit, up_unit);
+  for (; n >= kGateRows; n -= kGateRows, sums += kTileRows, out += kGateRows) {
+    for (std::size_t i = 0; i < kGateRows; ++i) {
+      out[i] = gated<kActivation>(sums[i], sums[kGateRows + i], gate_unit, up_unit);
     }
   }
   for (std::size_t i = 0; i < n; ++i) {
-    out[i] = gated<kActivation>(sums[i], sums[kHalf + i], gate_unit, up_unit);
+    out[i] = gated<kActivation>(sums[i], sums[kGateRows + i], gate_unit, up_unit);
   }
 }
 

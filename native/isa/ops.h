@@ -32,6 +32,8 @@ enum Code { kTwoBit = 0, kBase3 = 1 };
 inline constexpr int kCodes = 2;
 
 inline constexpr std::size_t kTileRows = 16;
+// Of a tile that holds rows of gate, then as many of up.
+inline constexpr std::size_t kGateRows = kTileRows / 2;
 inline constexpr std::size_t kLaneBytes = 4;
 inline constexpr std::size_t kLineBytes = kTileRows * kLaneBytes;
 inline constexpr std::size_t kLineK[kCodes] = {16, 20};  // trits of one row in a line
@@ -138,7 +140,7 @@ struct DecoderOps {
   void (*dequantise_gate[kActivations])(const std::int32_t* gate, const std::int32_t* up,
                                         std::size_t n, float gate_scale, float up_scale, float s,
                                         float* out);
-  // The same of n columns from tiles that hold eight rows of gate, then the eight of up.
+  // The same of n columns from tiles that hold kGateRows of gate, then those of up.
   void (*dequantise_gate_tiles[kActivations])(const std::int32_t* sums, std::size_t n,
                                               float gate_scale, float up_scale, float s,
                                               float* out);

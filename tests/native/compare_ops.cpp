@@ -249,11 +249,11 @@ void check_elements(std::size_t n) {
     ours.dequantise_gate[activation](sums.data(), up.data(), n, 0.02f, 0.03f, 31.0f, a.data());
     theirs.dequantise_gate[activation](sums.data(), up.data(), n, 0.02f, 0.03f, 31.0f, b.data());
     expect(a == b, "dequantise_gate", activation, n);
-    std::vector<std::int32_t> tiles((n + kTileRows / 2 - 1) / (kTileRows / 2) * kTileRows);
+    std::vector<std::int32_t> tiles((n + kGateRows - 1) / kGateRows * kTileRows);
     for (std::size_t i = 0; i < n; ++i) {
-      const std::size_t at = i / (kTileRows / 2) * kTileRows + i % (kTileRows / 2);
+      const std::size_t at = i / kGateRows * kTileRows + i % kGateRows;
       tiles[at] = sums[i];
-      tiles[at + kTileRows / 2] = up[i];
+      tiles[at + kGateRows] = up[i];
     }
     ours.dequantise_gate_tiles[activation](tiles.data(), n, 0.02f, 0.03f, 31.0f, b.data());
     expect(a == b, "dequantise_gate_tiles", activation, n);

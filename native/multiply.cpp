@@ -113,25 +113,29 @@ void Multiplication::work(int worker, Items& items, Scratch& scratch,
     }
     return;
   }
-  for (Items::Range tiles = items.take(worker, matrix_.tiles, chunk_tiles_);
-       tiles.first < tiles.end; tiles = items.take(worker, matrix_.tiles, chunk_tiles_)) {
-    gemv(tiles, scratch, epilogue);
-  }
+  gemv(worker, items, scratch, epilogue);
 }
 
-void Multiplication::gemv(Items::Range range, Scratch& scratch, const Epilogue& epilogue) const {
-  const std::size_t first = range.first;
-  const std::size_t tiles = range.end - first;
-  const std::size_t stride = tiles * kTileRows;
-  // The first group brings the weights to the cache for the others.
+void Multiplication::gemv(int worker, Items& items, Scratch& scratch,
+                          const Epilogue& epilogue) const {
   const auto most = static_cast<std::size_t>(ops_.ternary.gemv_tokens);
-  for (std::size_t token = 0; token < tokens_.tokens(); token += most) {
-    const std::size_t count = std::min(most, tokens_.tokens() - token);
-    ops_.ternary.gemv[matrix_.code](matrix_.data + first * matrix_.tile_bytes(), tiles,
-                                    matrix_.lines(), matrix_.row_sums + first * kTileRows,
-                                    tokens_.rows(token, static_cast<int>(count)),
-                                    scratch.sums_.data(), stride);
-    epilogue({first, tiles, token, count, scratch.sums_.data(), stride});
+  const auto take = [&] { return items.take(worker, matrix_.tiles, chunk_tiles_); };
+  for (Items::Range range = take(); range.first < range.end;) {
+    const std::size_t first = range.first;
+    const std::size_t tiles = range.end - first;
+    const std::size_t stride = tiles * kTileRows;
+    // The first group brings the weights to the cache for the others.
+    for (std::size_t token = 0; token < tokens_.tokens(); token += most) {
+      const std::size_t count = std::min(most, tokens_.tokens() - token);
+      ops_.ternary.gemv[matrix_.code](matrix_.data + first * matrix_.tile_bytes(), tiles,
+                                      matrix_.lines(), matrix_.row_sums + first * kTileRows,
+                                      tokens_.rows(token, static_cast<int>(count)),
+                                      scratch.sums_.data(), stride);
+      // Before the results are written: an atomic operation waits for all stores before it, and
+      // these go to lines that the other workers have read.
+      if (token + count == tokens_.tokens()) range = take();
+      epilogue({first, tiles, token, count, scratch.sums_.data(), stride});
+    }
   }
 }
 

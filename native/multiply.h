@@ -106,7 +106,7 @@ class Multiplication {
   void work(int worker, Items& items, Scratch& scratch, const Epilogue& epilogue) const;
 
  private:
-  void gemv(Items::Range tiles, Scratch& scratch, const Epilogue& epilogue) const;
+  void gemv(int worker, Items& items, Scratch& scratch, const Epilogue& epilogue) const;
   void gemm(std::size_t item, Scratch& scratch, const Epilogue& epilogue) const;
 
   const Ops& ops_;

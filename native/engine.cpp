@@ -90,6 +90,7 @@ void Engine::plan(const std::vector<Run>& runs) {
       rows_.push_back({run.cache, run.cache->length + i, token});
     }
   }
+  one_token_each_ = rows_.size() == runs.size();
   if (rows_.empty()) throw std::invalid_argument("there are no tokens");
   if (rows_.size() > max_rows_) {
     throw std::invalid_argument("a pass takes at most " + std::to_string(max_rows_) + " tokens");
@@ -270,7 +271,6 @@ class Engine::Pass {
 
   void attend(int worker, std::size_t& phase, std::size_t layer) {
     const int number = static_cast<int>(layer);
-    const std::size_t dim = geometry_.head_dim;
     float* const x = engine_.x_.data();
     float* const qkv = engine_.qkv_.data();
     norm(worker, phase, kInputNormStep, layer, kInputNorm, x, geometry_.hidden);
@@ -280,28 +280,14 @@ class Engine::Pass {
     });
     tap(worker, kQkvStep, number, qkv, qkv_width_, nullptr);
 
-    run(worker, phase, kRopeStep, number, [&](Items& items) {
-      // Keys of neighbouring positions share cache lines (kv_cache.h): one worker writes them.
-      const std::size_t groups = (count_ + kBlockKeys - 1) / kBlockKeys;
-      const std::size_t count = groups * geometry_.kv_heads;
-      for (std::size_t item = items.take(); item < count; item = items.take()) {
-        const std::size_t first = item % groups * kBlockKeys;
-        for (std::size_t row = first; row < std::min(first + kBlockKeys, count_); ++row) {
-          rotate(row, layer, item / groups, qkv + row * qkv_width_);
-        }
-      }
-    });
+    if (engine_.one_token_each_) {
+      rotate_and_attend(worker, phase, layer);
+    } else {
+      rotate_all(worker, phase, layer);
+      attend_all(worker, phase, layer);
+    }
     tap(worker, kRopeStep, number, qkv, qkv_width_, nullptr);
-
-    run(worker, phase, kAttentionStep, number, [&](Items& items) {
-      const std::size_t count = engine_.spans_.size() * geometry_.kv_heads;
-      for (std::size_t item = items.take(); item < count; item = items.take()) {
-        // The last spans see the most keys: they come first, so that the end is even.
-        const std::size_t span = engine_.spans_.size() - 1 - item / geometry_.kv_heads;
-        attend_span(worker, layer, engine_.spans_[span], item % geometry_.kv_heads);
-      }
-    });
-    tap(worker, kAttentionStep, number, engine_.mixed_.data(), geometry_.heads * dim, nullptr);
+    tap(worker, kAttentionStep, number, engine_.mixed_.data(), geometry_.query_rows(), nullptr);
 
     norm(worker, phase, kAttentionNormStep, layer, kAttentionNorm, engine_.mixed_.data(),
          geometry_.query_rows());
@@ -312,8 +298,58 @@ class Engine::Pass {
     tap(worker, kOutputStep, number, x, geometry_.hidden, nullptr);
   }
 
+  void rotate_all(int worker, std::size_t& phase, std::size_t layer) {
+    run(worker, phase, kRopeStep, static_cast<int>(layer), [&](Items& items) {
+      // Keys of neighbouring positions share cache lines (kv_cache.h): one worker writes them.
+      const std::size_t groups = (count_ + kBlockKeys - 1) / kBlockKeys;
+      const std::size_t count = groups * geometry_.kv_heads;
+      for (std::size_t item = items.take(); item < count; item = items.take()) {
+        const std::size_t first = item % groups * kBlockKeys;
+        for (std::size_t row = first; row < std::min(first + kBlockKeys, count_); ++row) {
+          rotate(row, layer, item / groups);
+        }
+      }
+    });
+  }
+
+  void attend_all(int worker, std::size_t& phase, std::size_t layer) {
+    run(worker, phase, kAttentionStep, static_cast<int>(layer), [&](Items& items) {
+      const std::size_t count = engine_.spans_.size() * geometry_.kv_heads;
+      for (std::size_t item = items.take(); item < count; item = items.take()) {
+        // The last spans see the most keys: they come first, so that the end is even.
+        const std::size_t span = engine_.spans_.size() - 1 - item / geometry_.kv_heads;
+        attend_span(worker, layer, engine_.spans_[span], item % geometry_.kv_heads);
+      }
+    });
+  }
+
+  // No token sees another of this pass, so who rotates a head's query and key attends with them at
+  // once: they, and the block of keys that the new one goes to, stay with one worker. RoPE's time
+  // is what worker 0 spent on it.
+  void rotate_and_attend(int worker, std::size_t& phase, std::size_t layer) {
+    std::int64_t rotating = 0;
+    const bool timed = worker == 0 && watch_.events != nullptr;
+    run(worker, phase, kAttentionStep, static_cast<int>(layer), [&](Items& items) {
+      const std::size_t count = count_ * geometry_.kv_heads;
+      for (std::size_t item = items.take(); item < count; item = items.take()) {
+        const std::size_t row = item / geometry_.kv_heads;
+        const std::size_t kv_head = item % geometry_.kv_heads;
+        const std::int64_t begin = timed ? now() : 0;
+        rotate(row, layer, kv_head);
+        if (timed) rotating += now() - begin;
+        attend_span(worker, layer, engine_.spans_[row], kv_head);
+      }
+    });
+    if (!timed) return;
+    Event& attention = watch_.events->back();
+    const Event rope{kRopeStep, attention.layer, attention.begin, attention.begin + rotating};
+    attention.begin = rope.end;
+    watch_.events->insert(watch_.events->end() - 1, rope);
+  }
+
   // The query heads that share a KV head, its key, and what the cache keeps of both.
-  void rotate(std::size_t row, std::size_t layer, std::size_t kv_head, float* qkv) {
+  void rotate(std::size_t row, std::size_t layer, std::size_t kv_head) {
+    float* const qkv = engine_.qkv_.data() + row * qkv_width_;
     const std::size_t dim = geometry_.head_dim;
     const std::size_t half = dim / 2;
     const std::size_t group = geometry_.heads / geometry_.kv_heads;

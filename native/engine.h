@@ -126,6 +126,7 @@ class Engine {
   std::mutex one_pass_;
   std::vector<Row> rows_;
   std::vector<Span> spans_;
+  bool one_token_each_ = false;  // of every session; a span is then a row
   std::vector<Worker> workers_;
   std::size_t room_ = 0;  // rows that the arrays below hold
   AlignedArray<float> x_;

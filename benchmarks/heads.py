@@ -80,9 +80,9 @@ def measure(
     """Compare the screened head with the exact one on `states` normal hidden states."""
     kernel, team = choose(), pool(threads)
     exact = FloatHead(kernel, team, rows)
-    screened = ScreenedHead(kernel, team, rows, "two_bit", keep=keep)
+    screened = ScreenedHead(kernel, team, rows, "2bit", keep=keep)
     generator = np.random.default_rng(seed)
-    widening = ScreenedHead(kernel, team, rows, "two_bit", keep=keep, exact=True)
+    widening = ScreenedHead(kernel, team, rows, "2bit", keep=keep, exact=True)
     agree = certified = wrongly_certified = exact_disagree = 0
     widened: list[int] = []
     for first in range(0, states, BATCH):

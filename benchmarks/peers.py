@@ -12,7 +12,7 @@ ratios are taken within a round, and their medians printed for every pair.
 
 A name is the program and the formats of its body and of its lm_head:
 
-trine two_bit+int8, ...       this project: packing of the body, kind of lm_head
+trine 2bit+int8, ...       this project: packing of the body, kind of lm_head
 llama.cpp TQ2_0+Q6_K          llama-cpp-python of the index, built by this machine's compiler for
                               its own instruction set; Q6_K is what llama.cpp's own quantisation
                               makes of an lm_head
@@ -65,8 +65,8 @@ PROMPTS = {"pp3": 3, "pp512": 512}
 TESTS = ("decode", *PROMPTS)
 HF_TESTS = ("decode", "pp3")
 CONTEXT = 1024
-OURS = (("two_bit", "int8"), ("two_bit", "screened"), ("base3", "screened"))
-PAIRED = ("trine base3+screened", "trine two_bit+int8")
+OURS = (("2bit", "int8"), ("2bit", "screened"), ("base3", "screened"))
+PAIRED = ("trine base3+screened", "trine 2bit+int8")
 HF_MODES = ("offline", "offline-bfloat16", "online", "online-bfloat16")
 # Bytes that loading takes at most for a ternary weight and for a weight of the embedding: the
 # latter's source is bfloat16 and mapped, and quantising it to Q6_K goes through float32.

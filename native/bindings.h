@@ -16,7 +16,7 @@ void bind_engine(nanobind::module_& module);
 void bind_layer(nanobind::module_& module);
 void bind_linear(nanobind::module_& module);
 
-inline constexpr const char* kCodeNames[kCodes] = {"two_bit", "base3"};
+inline constexpr const char* kCodeNames[kCodes] = {"2bit", "base3"};
 inline constexpr const char* kActivationNames[kActivations] = {"relu2", "silu"};
 
 // The value of `names` that `name` names.

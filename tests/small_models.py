@@ -55,7 +55,7 @@ def engine_of(
     checkpoint: Changed | None = None,
     *,
     threads: int = 2,
-    body: Code = "two_bit",
+    body: Code = "2bit",
     head: str = "float",
     kernel: str | None = None,
 ) -> Engine:

@@ -6,7 +6,7 @@ call that computes releases the GIL. Arrays are C-contiguous; another number of 
 TypeError. An array that is read may have another dtype or order, and is converted; one that is
 written and has not the stated ones raises TypeError.
 
-Names: `isa` is a `Level.name`; `code` is a layout of `trine.ternary.tiles`, "two_bit" or "base3";
+Names: `isa` is a `Level.name`; `code` is a layout of `trine.ternary.tiles`, "2bit" or "base3";
 a float type is "float32", "bfloat16" or "float16"; `linear` and `norm` are those of
 `trine.checkpoint.config`. T tokens, K columns and N rows of a matrix, H the hidden size, D the head
 dimension.

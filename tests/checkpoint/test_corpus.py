@@ -54,7 +54,7 @@ def test_the_native_engine_computes_what_the_file_says(
     tmp_path: Path, variant: str, kind: str
 ) -> None:
     loaded = open_checkpoint(str(VARIANTS[variant](SOURCES[kind], tmp_path / variant)))
-    engine = Engine.from_checkpoint(loaded, threads=1, body="two_bit", head="float")
+    engine = Engine.from_checkpoint(loaded, threads=1, body="2bit", head="float")
     checks = check_engine(loaded, engine, IDS, cache="float32")
     assert len(checks) > 40
     assert [check for check in checks if not check.passed] == []

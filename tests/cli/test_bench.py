@@ -16,7 +16,7 @@ from trine.profiling import bench_run, machine, roofs
 from trine.profiling.bench import make_cases
 from trine.profiling.profile import Roof
 
-TINY = ["bench", "synthetic:tiny", "-p", "16", "-n", "4", "-t", "1", "-r", "2", "--body", "two_bit"]
+TINY = ["bench", "synthetic:tiny", "-p", "16", "-n", "4", "-t", "1", "-r", "2", "--body", "2bit"]
 
 
 def roof(level: str, threads: int, value: float) -> Roof:
@@ -48,7 +48,7 @@ def document(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, A
 
 def test_lists_make_a_matrix(capsys: pytest.CaptureFixture[str]) -> None:
     found = document(
-        capsys, "-t", "1,2", "--body", "two_bit,base3", "--cache", "float16,int8", "--batch", "1,3"
+        capsys, "-t", "1,2", "--body", "2bit,base3", "--cache", "float16,int8", "--batch", "1,3"
     )
     seen = [
         (row["setting"]["threads"], row["setting"]["body"], row["setting"]["cache"], row["test"])
@@ -57,13 +57,13 @@ def test_lists_make_a_matrix(capsys: pytest.CaptureFixture[str]) -> None:
     assert seen == [
         (threads, body, cache, test)
         for threads in (1, 2)
-        for body in ("two_bit", "base3")
+        for body in ("2bit", "base3")
         for cache in ("float16", "int8")
         for test in ("pp16", "tg4", "tg4xb3")
     ]
     assert found["synthetic"] is True and found["status"] == "complete"
     by_body = {row["setting"]["body"]: row["setting"]["weight_bytes"] for row in found["rows"]}
-    assert by_body["base3"] < by_body["two_bit"]
+    assert by_body["base3"] < by_body["2bit"]
     assert all(row["tokens_per_second"]["n"] == 2 for row in found["rows"])
 
 
@@ -137,7 +137,7 @@ def test_ctrl_c_keeps_the_complete_rows(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--body", "3bit"], "unknown '3bit'; there are auto, two_bit, base3"),
+        (["--body", "3bit"], "unknown '3bit'; there are auto, 2bit, base3"),
         (["--head", "int8,int4"], "unknown 'int4'; there are float, int8, screened"),
         (["--cache", "float8"], "unknown 'float8'; there are float16, int8"),
         (["-t", "0"], "'0' must be a whole number of at least 1"),
@@ -180,7 +180,7 @@ def test_more_memory_than_there_is_names_the_layers_that_fit(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cases = make_cases([0], [100], [0], [400])
-    variant = bench_run.Variant(1, "two_bit", "int8", ("float16",))
+    variant = bench_run.Variant(1, "2bit", "int8", ("float16",))
     checkpoint = open_checkpoint("synthetic:tiny")
     three = bench_run.memory_needed(checkpoint, [variant], cases, 3)
     monkeypatch.setattr(machine, "memory_available", lambda: three)
@@ -190,12 +190,12 @@ def test_more_memory_than_there_is_names_the_layers_that_fit(
 
 
 def test_the_keys_of_a_large_batch_need_what_the_engine_takes_for_them() -> None:
-    variant = bench_run.Variant(1, "two_bit", "int8", ("float16",))
+    variant = bench_run.Variant(1, "2bit", "int8", ("float16",))
     checkpoint = open_checkpoint("synthetic:tiny")
     small, large = (
         bench_run.memory_needed(checkpoint, [variant], make_cases([0], [100], [0], [batch]), 4)
         for batch in (1, 401)
     )
-    engine = Engine.from_checkpoint(checkpoint, threads=1, body="two_bit")
+    engine = Engine.from_checkpoint(checkpoint, threads=1, body="2bit")
     position = engine.session(1).cache.bytes_per_position
     assert large - small == 400 * 100 * position

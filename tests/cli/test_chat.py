@@ -13,7 +13,7 @@ from text_models import write_text_model
 from trine import cli
 from trine.model import engine
 
-OPTIONS = ["-t", "1", "--body", "two_bit", "-n", "6"]
+OPTIONS = ["-t", "1", "--body", "2bit", "-n", "6"]
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_a_conversation_remembers_and_is_saved(
     saved = tmp_path / "talk.json"
     lines = f"the king\n\nand his sons\n/save {saved}\n/reset\nthe king\n/quit\nnever\n"
     code, out, err = chat(monkeypatch, capsys, folder, "--system", "Be brief.", lines=lines)
-    model = trine.load(folder, threads=1, body="two_bit")
+    model = trine.load(folder, threads=1, body="2bit")
     talk = [{"role": "system", "content": "Be brief."}]
     for text in ("the king", "and his sons"):
         talk.append({"role": "user", "content": text})

@@ -174,7 +174,7 @@ def test_transformers_loads_what_is_written(tmp_path: Path, target: str, llama: 
     with torch.no_grad(), torch.compiler.set_stance("force_eager"):
         expected = theirs(torch.tensor([ids])).logits[0].numpy()
     engine = Engine.from_checkpoint(
-        open_checkpoint(str(tmp_path / "m")), threads=1, body="two_bit", head="float"
+        open_checkpoint(str(tmp_path / "m")), threads=1, body="2bit", head="float"
     )
     found = engine.session(cache="float32").all_logits(ids)
     spread = expected.std()

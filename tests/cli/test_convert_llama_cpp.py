@@ -44,7 +44,7 @@ def both(source: Corpus, tmp_path: Path, target: str) -> tuple[np.ndarray, np.nd
     checkpoint = open_checkpoint(str(folder))
     convert(checkpoint, checkpoint.text, file, target)
     engine = Engine.from_checkpoint(
-        open_checkpoint(str(file)), threads=1, body="two_bit", head="float"
+        open_checkpoint(str(file)), threads=1, body="2bit", head="float"
     )
     expected = engine.session(cache="float32").all_logits(IDS)
     theirs = llama_cpp.Llama(

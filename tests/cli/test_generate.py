@@ -16,7 +16,7 @@ from text_models import write_text_model
 from trine import cli
 from trine.model import Model, engine
 
-FAST = ["-t", "1", "--body", "two_bit"]
+FAST = ["-t", "1", "--body", "2bit"]
 
 
 @pytest.fixture(scope="module")

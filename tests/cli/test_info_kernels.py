@@ -21,8 +21,8 @@ def test_the_list_agrees_with_the_registry(
     assert found["chosen"] == [each.name for each in sets if each.usable][-1]
     assert (found["forced"], found["refusal"]) == (None, "")
     rates = {rate["layout"]: rate for rate in found["gemv_in_l2"]}
-    assert set(rates) == {"two_bit", "base3"}
-    for layout, weights_a_byte in (("two_bit", 4), ("base3", 5)):
+    assert set(rates) == {"2bit", "base3"}
+    for layout, weights_a_byte in (("2bit", 4), ("base3", 5)):
         rate = rates[layout]
         assert rate["weights_per_second"] == weights_a_byte * rate["bytes_per_second"] > 0
 

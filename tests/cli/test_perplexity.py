@@ -14,7 +14,7 @@ from trine import cli
 from trine.model import Session
 from trine.model.perplexity import perplexity
 
-OPTIONS = ["-t", "1", "--body", "two_bit"]
+OPTIONS = ["-t", "1", "--body", "2bit"]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_the_figures_are_the_librarys(capsys: pytest.CaptureFixture[str], folder
     code, out, err = run(capsys, folder, "-c", "40", "--json")
     found: dict[str, Any] = json.loads(out)
     assert (code, err, found["status"]) == (0, "", "complete")
-    model = trine.load(str(folder), threads=1, body="two_bit", head="float")
+    model = trine.load(str(folder), threads=1, body="2bit", head="float")
     *_, (figures, chunks) = perplexity(model, TEXT, context=40)
     assert found["perplexity"] == figures.perplexity
     assert found["perplexity_per_byte"] == figures.perplexity_per_byte

@@ -36,7 +36,7 @@ def test_the_engine_alone_needs_no_torch(tmp_path: Path) -> None:
         ("--head int8", "--head is the native engine's; add --backend native"),
         ("--backend native --head best", "--head 'best' is unknown; there are float, int8"),
         ("--backend native --cache float64", "there are float16, int8"),
-        ("--backend native --body base4", "there are auto, two_bit, base3"),
+        ("--backend native --body base4", "there are auto, 2bit, base3"),
         ("--backend native --mode offline", "--mode is PyTorch's"),
         ("--backend native --dtype bfloat16", "--dtype is PyTorch's"),
         ("--backend native --compile-cache keep", "--compile-cache is PyTorch's"),

@@ -107,15 +107,15 @@ def test_more_chunks_than_one_for_a_worker(code: Code) -> None:
 
 def test_activations_need_not_be_contiguous() -> None:
     activations, weights = random(20, 60, 8, 5)
-    sums = native.accumulate(activations[::2], weights, code="two_bit")
+    sums = native.accumulate(activations[::2], weights, code="2bit")
     assert np.array_equal(sums, reference.accumulate(activations[::2], weights))
 
 
 def test_shapes_that_do_not_match_are_refused() -> None:
     with pytest.raises(ValueError, match="activations have K = 5, weights 6"):
-        native.accumulate(np.zeros((1, 5), np.int8), np.zeros((4, 6), np.int8), code="two_bit")
+        native.accumulate(np.zeros((1, 5), np.int8), np.zeros((4, 6), np.int8), code="2bit")
     with pytest.raises(ValueError, match="tokens and K must be positive"):
-        native.accumulate(np.zeros((0, 6), np.int8), np.zeros((4, 6), np.int8), code="two_bit")
+        native.accumulate(np.zeros((0, 6), np.int8), np.zeros((4, 6), np.int8), code="2bit")
     too_long = _native.MAX_K + 1
     with pytest.raises(ValueError, match="K is larger"):
         native.accumulate(
@@ -127,7 +127,7 @@ def binding(**changes: object) -> None:
     """`_native.accumulate` on 2 tiles of K = 40 and 3 tokens, with one argument changed."""
     arguments = {
         "isa": "scalar",
-        "code": "two_bit",
+        "code": "2bit",
         "tiles": np.zeros((2, 3, 64), np.uint8),
         "row_sums": np.zeros(32, np.int32),
         "activations": np.zeros((3, 40), np.int8),
@@ -141,7 +141,7 @@ def binding(**changes: object) -> None:
     ("changes", "message"),
     [
         ({"isa": "sse9"}, "unknown instruction set 'sse9'"),
-        ({"code": "base4"}, "unknown layout 'base4'; known: two_bit, base3"),
+        ({"code": "base4"}, "unknown layout 'base4'; known: 2bit, base3"),
         ({"tiles": np.zeros((2, 2, 64), np.uint8)}, "of another K"),
         ({"tiles": np.zeros((2, 3, 32), np.uint8)}, "of another K"),
         ({"tiles": np.zeros((1, 3, 64), np.uint8)}, "one row sum for each row"),

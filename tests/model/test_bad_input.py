@@ -85,7 +85,7 @@ def test_impossible_capacities(engine: Engine, capacity: int) -> None:
     [
         ({"threads": 0}, "threads must be 1 to 256, not 0"),
         ({"threads": 1000}, "threads must be 1 to 256, not 1000"),
-        ({"body": "base4"}, "unknown body 'base4'; there are auto, two_bit, base3"),
+        ({"body": "base4"}, "unknown body 'base4'; there are auto, 2bit, base3"),
         ({"head": "int4"}, "unknown head 'int4'; there are float, int8, screened"),
         ({"head": "int8", "exact": True}, "an int8 head is not exact"),
         ({"kernel": "sse9"}, "kernel 'sse9' cannot be used"),
@@ -97,7 +97,7 @@ def test_impossible_options(options: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message) as error:
         Engine.from_checkpoint(
             TINY,
-            **{"threads": 1, "body": "two_bit", "head": "float", **options},  # type: ignore[arg-type]
+            **{"threads": 1, "body": "2bit", "head": "float", **options},  # type: ignore[arg-type]
         )
     assert "\n" not in str(error.value)
 

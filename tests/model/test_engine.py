@@ -108,7 +108,7 @@ def test_both_bodies_give_the_same_bits() -> None:
 
 
 def test_the_first_layers_are_those_of_the_whole_model() -> None:
-    first = Engine.from_checkpoint(TINY, threads=1, body="two_bit", head="float", layers=2)
+    first = Engine.from_checkpoint(TINY, threads=1, body="2bit", head="float", layers=2)
     assert first.layers == 2
     ids = tokens(2)
     expected = Decoder(TINY, layers=2).forward(ids, KVCache())

@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(folder: Path) -> Model:
-    return trine.load(str(folder), threads=1, body="two_bit", head="float", context=128)
+    return trine.load(str(folder), threads=1, body="2bit", head="float", context=128)
 
 
 def test_greedy_tokens_are_those_of_hugging_face_generate() -> None:
@@ -44,7 +44,7 @@ def test_greedy_tokens_are_those_of_hugging_face_generate() -> None:
     from trine.torch.models import build
 
     theirs = build(TINY, mode="offline", dtype="float32", layers=None)
-    ours = trine.load(TINY, threads=1, body="two_bit", head="float", kv="float32")
+    ours = trine.load(TINY, threads=1, body="2bit", head="float", kv="float32")
     compared = 0
     for seed in range(10):
         ids = np.random.default_rng(seed).integers(0, 1024, 12).tolist()
@@ -159,7 +159,7 @@ def test_logprobs_are_the_models_own_whatever_the_temperature(model: Model) -> N
 def test_a_screened_head_writes_the_exact_heads_greedy_text(
     folder: Path, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    screened = trine.load(str(folder), threads=1, body="two_bit", head="screened", context=128)
+    screened = trine.load(str(folder), threads=1, body="2bit", head="screened", context=128)
     kept = 40
     head = screened.engine.head
     assert head.kind == "screened"
@@ -232,7 +232,7 @@ def test_timings_count_the_engine_and_not_the_reader() -> None:
     from trine.model.generate import Request, Stream
     from trine.model.sampling import Sampling
 
-    loaded = trine.load(TINY, threads=1, body="two_bit")
+    loaded = trine.load(TINY, threads=1, body="2bit")
     now = 0.0
 
     def clock() -> float:
@@ -255,7 +255,7 @@ def give(session: Session, ids: list[int]) -> None:
 
 
 def test_a_model_without_a_tokenizer_continues_ids_and_says_what_it_cannot() -> None:
-    loaded = trine.load("synthetic:tiny", threads=1, body="two_bit")
+    loaded = trine.load("synthetic:tiny", threads=1, body="2bit")
     found = loaded.generate(np.array([1, 2, 3]), max_tokens=4)
     assert (found.text, len(found.tokens)) == ("", 4)
     with pytest.raises(UsageError, match=r"synthetic:tiny has no tokenizer.*--tokens 1,2,3"):
@@ -293,7 +293,7 @@ def test_options_of_loading_are_judged(folder: Path) -> None:
         with pytest.raises(UsageError, match="context must be 2 to 2048"):
             trine.load(str(folder), context=context)
     with pytest.raises(UsageError, match="float8"):
-        trine.load(str(folder), threads=1, body="two_bit", kv="float8")
+        trine.load(str(folder), threads=1, body="2bit", kv="float8")
     (folder / "broken").mkdir()
     broken = write_text_model(folder / "broken" / "model")
     (broken / "tokenizer.json").write_text("{")
@@ -303,7 +303,7 @@ def test_options_of_loading_are_judged(folder: Path) -> None:
 
 def test_the_recommended_sampling_of_the_files_is_used(tmp_path: Path) -> None:
     folder = write_text_model(tmp_path / "m", do_sample=True, temperature=0.6, eos_token_id=[3, 4])
-    loaded = trine.load(open_checkpoint(str(folder)), threads=1, body="two_bit")
+    loaded = trine.load(open_checkpoint(str(folder)), threads=1, body="2bit")
     assert loaded.sampling().temperature == 0.6 and loaded.sampling().seed is not None
     assert loaded.stop_ids == {1, 3, 4}
     assert loaded.generate(PROMPT, max_tokens=3).seed is not None
@@ -314,7 +314,7 @@ def test_torch_is_never_imported(folder: Path) -> None:
     script = (
         "import sys, trine\n"
         "assert 'numpy' not in sys.modules\n"
-        f"model = trine.load({str(folder)!r}, threads=1, body='two_bit')\n"
+        f"model = trine.load({str(folder)!r}, threads=1, body='2bit')\n"
         "print(model.chat([{'role': 'user', 'content': 'Hi'}], max_tokens=3, temperature=1))\n"
         "assert not {'torch', 'transformers'} & set(sys.modules)\n"
     )

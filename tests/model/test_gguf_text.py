@@ -39,14 +39,14 @@ def test_the_same_model_writes_the_same_text(
         keys |= {"tokenizer.ggml.bos_token_id": 0, "tokenizer.ggml.eos_token_id": 1}
         stripped = dataclasses.replace(checkpoint.text, tokenizer_json=None, gguf=keys, config={})
         monkeypatch.setattr(type(checkpoint), "text", stripped)
-    ours = trine.load(checkpoint, threads=1, body="two_bit", head="float")
+    ours = trine.load(checkpoint, threads=1, body="2bit", head="float")
     assert ours.stop_ids == {1, 3}
     tokenizer = ours.require_tokenizer()
     assert tokenizer.special == {"bos_token": "<|begin|>", "eos_token": "<|end|>"}
     messages = [{"role": "user", "content": "the king 😀"}]
     assert ours.template().render(messages) == "<|begin|><|user|>the king 😀<|end|><|assistant|>"
     assert tokenizer.encode("the king 😀") == byte_level().encode("the king 😀").ids
-    theirs = trine.load(source, threads=1, body="two_bit", head="float")
+    theirs = trine.load(source, threads=1, body="2bit", head="float")
     ids = tokenizer.encode("the king")
     tokens = ours.generate("the king", max_tokens=12, temperature=1.0, seed=3).tokens
     found = theirs.generate(ids, max_tokens=12, temperature=1.0, seed=3, stop_ids=[1, 3]).tokens

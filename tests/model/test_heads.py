@@ -187,7 +187,7 @@ def test_an_exact_selection_always_has_the_best_row(
 
 def test_screened_logits_are_exact_or_minus_infinity() -> None:
     rows, hidden = random_rows(500, 64, 1), states(3, 64, 2)
-    logits = ScreenedHead("scalar", POOL, rows, "two_bit", keep=10).logits(hidden)
+    logits = ScreenedHead("scalar", POOL, rows, "2bit", keep=10).logits(hidden)
     there = np.isfinite(logits)
     assert (there.sum(axis=1) >= 10).all()
     assert (there.sum(axis=1) < 500).all()
@@ -219,11 +219,11 @@ def test_a_state_that_is_no_number(kernel: str, value: float) -> None:
     rows, hidden = random_rows(50, 40, 1), states(2, 40, 2)
     hidden[0, 3] = value
     for kind in ("int8", "screened"):
-        head = build_head(kind, kernel, POOL, rows, "two_bit")
+        head = build_head(kind, kernel, POOL, rows, "2bit")
         logits = head.logits(hidden)
         assert not np.isfinite(logits[0]).any()
         assert np.isfinite(logits[1]).any()
-    head = ScreenedHead(kernel, POOL, rows, "two_bit", keep=3, exact=True)
+    head = ScreenedHead(kernel, POOL, rows, "2bit", keep=3, exact=True)
     assert 0 <= head.select(hidden[0]).best < 50
 
 
@@ -234,9 +234,9 @@ def test_states_of_any_size(kernel: str, size: float) -> None:
     rows = np.random.default_rng(3).normal(size=(50, 40)).astype(np.float32)
     hidden = (states(1, 40, 2) / 4 * np.float32(size)).astype(np.float32)
     for kind in ("float", "int8", "screened"):
-        logits = build_head(kind, kernel, POOL, rows, "two_bit").logits(hidden)
+        logits = build_head(kind, kernel, POOL, rows, "2bit").logits(hidden)
         assert logits.shape == (1, 50)
-    head = ScreenedHead(kernel, POOL, rows, "two_bit", keep=3)
+    head = ScreenedHead(kernel, POOL, rows, "2bit", keep=3)
     assert 0 <= head.select(hidden[0]).best < 50
 
 
@@ -273,7 +273,7 @@ def test_an_engines_head_agrees_with_its_float_head(head: str) -> None:
 def test_a_filled_row_has_exact_logits_and_the_scans_scores() -> None:
     rows = np.random.default_rng(5).standard_normal((300, 64), dtype=np.float32)
     hidden = np.random.default_rng(6).standard_normal((2, 64), dtype=np.float32)
-    head = ScreenedHead("scalar", POOL, rows, "two_bit", keep=8)
+    head = ScreenedHead("scalar", POOL, rows, "2bit", keep=8)
     filled = head.filled(hidden)
     for row, state in zip(filled, hidden, strict=True):
         kept = head.select(state)

@@ -91,9 +91,9 @@ def test_attention_of_one_query(kernel: str, keys: int) -> None:
 
 
 def bad(kernels: Any, **changes: Any) -> None:
-    matrix = Matrix(DIM, H, 1, "two_bit")
+    matrix = Matrix(DIM, H, 1, "2bit")
     given: dict[str, Any] = {
-        "code": "two_bit",
+        "code": "2bit",
         "x": noise(1, 2, H),
         "norm": noise(H),
         "eps": EPS,
@@ -108,7 +108,7 @@ def bad(kernels: Any, **changes: Any) -> None:
 def test_misfits_are_refused() -> None:
     kernels = _native.LayerKernels("scalar", POOL)
     bad(kernels)
-    packed, sums, scale = Matrix(DIM, H, 1, "two_bit").given
+    packed, sums, scale = Matrix(DIM, H, 1, "2bit").given
     short = [np.empty((1, 1, 1, DIM), np.float32)] * 3
     for changes, message in (
         ({"cos": noise(1, 2, DIM - 1)}, "which is even"),

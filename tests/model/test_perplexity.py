@@ -18,7 +18,7 @@ from trine.model.sampling import log_softmax
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     folder = write_text_model(tmp_path_factory.mktemp("text") / "model")
-    return trine.load(str(folder), threads=1, body="two_bit", head="float", kv="float32")
+    return trine.load(str(folder), threads=1, body="2bit", head="float", kv="float32")
 
 
 def last(model: Model, text: str, **options: int) -> tuple[Perplexity, int]:
@@ -83,7 +83,7 @@ def test_what_cannot_be_measured_is_refused(model: Model) -> None:
             perplexity(model, TEXT, context=context)
     with pytest.raises(UsageError, match="has 2 tokens, and one chunk needs 40"):
         perplexity(model, "a", context=40)
-    screened = trine.load("synthetic:tiny", threads=1, body="two_bit", head="screened")
+    screened = trine.load("synthetic:tiny", threads=1, body="2bit", head="screened")
     with pytest.raises(UsageError, match="no tokenizer"):
         perplexity(screened, TEXT, context=40)
     screened.tokenizer = model.tokenizer

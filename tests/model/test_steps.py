@@ -187,14 +187,12 @@ def test_odd_geometries(kernel: str, sizes: dict[str, int]) -> None:
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_a_llama_style_model(kernel: str) -> None:
     config = dataclasses.replace(TINY.config, activation="silu", sub_norms=False)
-    check_session(
-        Changed(config), PASSES, kernel=kernel, body="two_bit", cache="float32", threads=2
-    )
+    check_session(Changed(config), PASSES, kernel=kernel, body="2bit", cache="float32", threads=2)
 
 
 def test_a_wrong_weight_is_seen() -> None:
     """The checker can fail: one swapped sign of 70,000 trits is enough."""
-    engine = Engine.from_checkpoint(TINY, threads=1, body="two_bit", head="float")
+    engine = Engine.from_checkpoint(TINY, threads=1, body="2bit", head="float")
     ids = tokens(5)
     taps = Taps(engine.session(8, "float32"), ids)
     checker = Checker(TINY, "float32")

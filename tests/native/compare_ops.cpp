@@ -118,7 +118,7 @@ void check_gemv(const Product& it, int tokens) {
     bool right = true;
     for (std::size_t r = 0; r < rows; ++r) right &= out[t * out_stride + r] == it.expected(t, r);
     for (std::size_t r = rows; r < out_stride; ++r) right &= out[t * out_stride + r] == -12345;
-    expect(right, it.code == kTwoBit ? "gemv two_bit" : "gemv base3", it.k, it.tiles);
+    expect(right, it.code == kTwoBit ? "gemv 2bit" : "gemv base3", it.k, it.tiles);
   }
 }
 
@@ -139,7 +139,7 @@ void check_gemm(const Product& it) {
       right &= codes[(i / 4 * width + row) * kLaneBytes + i % 4] == code;
     }
   }
-  expect(right, it.code == kTwoBit ? "unpack two_bit" : "unpack base3", it.k);
+  expect(right, it.code == kTwoBit ? "unpack 2bit" : "unpack base3", it.k);
 
   std::vector<std::int8_t> panel(tokens * it.stride);
   for (std::size_t t = 0; t < tokens; ++t) {

@@ -75,4 +75,4 @@ def test_a_difference_is_seen(tmp_path: Path) -> None:
     result = subprocess.run([program], capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert "gemv base3 differs" in result.stdout
-    assert "two_bit" not in result.stdout
+    assert "2bit" not in result.stdout

@@ -14,7 +14,7 @@ from trine.profiling.bench_run import compare
 COSTS = Costs(
     body=1000, head=300, head_per_token=False, kv_position=8, macs=5000, head_macs=700, max_rows=512
 )
-SETTING = Setting(1300, "scalar", "two_bit", "int8", "int8", "float16", 1)
+SETTING = Setting(1300, "scalar", "2bit", "int8", "int8", "float16", 1)
 
 
 def test_a_matrix_of_tests_in_order() -> None:

@@ -41,7 +41,7 @@ AGREEMENT = Agreement(
 def both() -> Profile:
     torch = build_profile(layers=2, repeat=2, decode=2, warmup=0)
     passed = NumericCheck("decode", 1, "q_proj", "bitlinear", 1, 44, 2e-7, 1e-6)
-    settings = NativeSettings(1, 2, 0, 2, 2, "two_bit", "int8", "float16", "trine profile")
+    settings = NativeSettings(1, 2, 0, 2, 2, "2bit", "int8", "float16", "trine profile")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(roofs, "measure", lambda *_, **__: torch.roofs[:10])
         tokens = make_tokens(TINY, prompt=None, tokens=3, decode=2)

@@ -139,8 +139,8 @@ def test_attention_equals_pytorchs(
 
 def all_arguments(dtype: Any = torch.float32, threads: int = 1) -> list[tuple[Any, Any]]:
     """Each operator with arguments of `dtype`."""
-    _, qkv = qkv_arguments("two_bit", 2, 3, 1, threads)
-    _, mlp = mlp_arguments("two_bit", 3, "relu2", True, threads)
+    _, qkv = qkv_arguments("2bit", 2, 3, 1, threads)
+    _, mlp = mlp_arguments("2bit", 3, "relu2", True, threads)
     qkv = (*(a.to(dtype) if isinstance(a, torch.Tensor) else a for a in qkv[:5]), *qkv[5:])
     mlp = (*(a.to(dtype) for a in mlp[:5]), *mlp[5:])
     q, kv = noise(2, HEADS, 1, DIM).to(dtype), noise(2, KV_HEADS, 5, DIM).to(dtype)

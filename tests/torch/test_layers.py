@@ -264,7 +264,7 @@ def screened(**options: Any) -> tuple[Any, Any]:
     return LMHead(linear, "screened", tied=False, threads=2, **options), linear
 
 
-@pytest.mark.parametrize("code", ["two_bit", "base3"])
+@pytest.mark.parametrize("code", ["2bit", "base3"])
 def test_a_screened_head_gives_the_likeliest_rows_exactly(code: Any) -> None:
     head, linear = screened(code=code)
     x = torch.randn(2, 1, 64, generator=torch.Generator().manual_seed(4))

@@ -28,7 +28,7 @@ def trits() -> Any:
     return np.random.default_rng(0).integers(-1, 2, (N, K), dtype=np.int8)
 
 
-def linear(code: Any = "two_bit", threads: int = 1) -> NativeBitLinear:
+def linear(code: Any = "2bit", threads: int = 1) -> NativeBitLinear:
     packed = pack_hf(trits())
     return NativeBitLinear(packed, SCALE, N, code=code, threads=threads, divides=False)
 
@@ -78,7 +78,7 @@ def test_misfits_are_refused() -> None:
     module = linear()
     with pytest.raises(ValueError, match="another K"):
         bitlinear(
-            torch.zeros(1, 200), module.tiles, module.row_sums, module.weight_scale, N, "two_bit", 1
+            torch.zeros(1, 200), module.tiles, module.row_sums, module.weight_scale, N, "2bit", 1
         )
 
 
@@ -90,7 +90,7 @@ def test_torch_library_finds_nothing_wrong() -> None:
         module.row_sums,
         module.weight_scale,
         N,
-        "two_bit",
+        "2bit",
         1,
     )
     torch.library.opcheck(bitlinear, arguments)

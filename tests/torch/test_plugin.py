@@ -186,7 +186,7 @@ def test_models_that_cannot_be_accelerated_are_refused_by_name(tmp_path: Path) -
     with pytest.raises(CheckpointError, match="illegal code 0b11"):
         trine.torch.accelerate(illegal, threads=1)
     with pytest.raises(UsageError, match="its weight is on meta"):
-        native_linear(small("packed").get_submodule(DOWN).to("meta"), code="two_bit", threads=1)
+        native_linear(small("packed").get_submodule(DOWN).to("meta"), code="2bit", threads=1)
     LlamaConfig(num_hidden_layers=1).save_pretrained(tmp_path)
     with pytest.raises(UsageError, match="'llama' model without a quantization_config"):
         trine.torch.config(str(tmp_path))

@@ -53,7 +53,7 @@ def command(
         str, typer.Option("-d", "--depth", help="positions in the KV cache before a test")
     ] = "0",
     batch: Annotated[str, typer.Option(help="sessions decoded in one weight pass")] = "1",
-    body: Annotated[str, typer.Option(help="two_bit, base3, or auto by the measured roofs")] = (
+    body: Annotated[str, typer.Option(help="2bit, base3, or auto by the measured roofs")] = (
         "auto"
     ),
     head: Annotated[str, typer.Option(help="lm_head: float, int8, screened")] = "int8",

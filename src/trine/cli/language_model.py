@@ -24,7 +24,7 @@ ModelName = Annotated[
 Threads = Annotated[
     int | None, typer.Option("-t", "--threads", min=1, help="default: the usable cores")
 ]
-Body = Annotated[str, typer.Option(help="two_bit, base3, or auto by the measured roofs")]
+Body = Annotated[str, typer.Option(help="2bit, base3, or auto by the measured roofs")]
 Head = Annotated[str, typer.Option(help="lm_head: float, int8, screened")]
 Cache = Annotated[str, typer.Option(help="KV cache: float16, int8, float32")]
 Context = Annotated[

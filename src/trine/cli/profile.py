@@ -98,7 +98,7 @@ def command(
         CompileCache, typer.Option(help="Inductor cache of the cold run")
     ] = CompileCache.fresh,
     body: Annotated[
-        str | None, typer.Option(help="native: two_bit, base3, or auto  [default: auto]")
+        str | None, typer.Option(help="native: 2bit, base3, or auto  [default: auto]")
     ] = None,
     head: Annotated[
         str | None, typer.Option(help="native lm_head: float, int8, screened  [default: int8]")

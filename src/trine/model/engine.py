@@ -81,7 +81,7 @@ class Engine:
     ) -> Engine:
         """Pack the first `layers` (default: all) decoder layers of a checkpoint.
 
-        body: "two_bit", "base3", or "auto" by the measured roofs. head: "float", "int8" or
+        body: "2bit", "base3", or "auto" by the measured roofs. head: "float", "int8" or
         "screened"; `exact` widens a screened head until the best token is certain. kernel: a name
         of `trine.kernels.registry`. progress(done, layers) is called after each layer.
 

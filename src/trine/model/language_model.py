@@ -215,7 +215,7 @@ def load(
     """Load `builtin:stories`, a directory, a .gguf file, a hub id, `synthetic:...`, a Checkpoint.
 
     threads: None for the cores that this process may use. body: packing of the ternary weights,
-    "two_bit", "base3" or "auto", which measures. head: lm_head as "float" (exact), "int8" or
+    "2bit", "base3" or "auto", which measures. head: lm_head as "float" (exact), "int8" or
     "screened". kv: the KV cache as "float16", "int8" or "float32". context: positions, at most the
     model's own (None). progress(done, layers) is called as layers are packed.
 

@@ -207,7 +207,7 @@ def _judge(
             stored.packed,
             stored.scale,
             4 * stored.packed.shape[0],
-            code="two_bit",
+            code="2bit",
             threads=threads,
             divides=False,
         )

@@ -5,7 +5,7 @@
     line    = 16 lanes of 4 bytes; lane r holds row 16 t + r
     byte    = byte j of lane r of line l holds several trits of that row:
 
-    two_bit   4 trits a byte, line l covers k = 16 l .. 16 l + 15
+    2bit      4 trits a byte, line l covers k = 16 l .. 16 l + 15
               bits 2p, 2p+1 = trit(k = 16 l + 4 p + j) + 1            p = 0..3
     base3     5 trits a byte, line l covers k = 20 l .. 20 l + 19
               v = 81 d0 + 27 d1 + 9 d2 + 3 d3 + d4, d_i = trit(k = 20 l + 4 i + j) + 1
@@ -24,7 +24,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Code = Literal["two_bit", "base3"]
+Code = Literal["2bit", "base3"]
 
 TILE_ROWS = 16
 LANE_BYTES = 4
@@ -52,7 +52,7 @@ class TileLayout:
         return -(-n // TILE_ROWS) * self.lines(k) * LINE_BYTES
 
 
-TWO_BIT = TileLayout("two_bit", 4)
+TWO_BIT = TileLayout("2bit", 4)
 BASE3 = TileLayout("base3", 5)
 LAYOUTS = {layout.code: layout for layout in (TWO_BIT, BASE3)}
 

@@ -40,7 +40,7 @@ class LMHead(nn.Module):
         *,
         tied: bool,
         threads: int,
-        code: Code = "two_bit",
+        code: Code = "2bit",
     ) -> None:
         super().__init__()
         require_head(kind)

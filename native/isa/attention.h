@@ -38,7 +38,9 @@ inline float exp_negative(float x) {
 template <class V, int kRows>
 void multiply_rows(const float* a, std::size_t a_stride, const float* b, std::size_t b_stride,
                    std::size_t depth, float* c, std::size_t c_stride, bool add) {
+  // Unrolled by order: left to itself, gcc 12 takes the sums through memory before and after.
   typename V::Floats sums[kRows][2];
+#pragma GCC unroll 6
   for (int m = 0; m < kRows; ++m) {
     float* at = c + static_cast<std::size_t>(m) * c_stride;
     sums[m][0] = add ? V::load_floats(at) : V::set_floats(0.0f);
@@ -47,12 +49,14 @@ void multiply_rows(const float* a, std::size_t a_stride, const float* b, std::si
   for (std::size_t i = 0; i < depth; ++i) {
     const auto left = V::load_floats(b + i * b_stride);
     const auto right = V::load_floats(b + i * b_stride + V::kFloats);
+#pragma GCC unroll 6
     for (int m = 0; m < kRows; ++m) {
       const auto one = V::set_floats(a[static_cast<std::size_t>(m) * a_stride + i]);
       sums[m][0] = V::fma(one, left, sums[m][0]);
       sums[m][1] = V::fma(one, right, sums[m][1]);
     }
   }
+#pragma GCC unroll 6
   for (int m = 0; m < kRows; ++m) {
     float* at = c + static_cast<std::size_t>(m) * c_stride;
     V::store_floats(at, sums[m][0]);
@@ -92,8 +96,12 @@ float largest(const float* scores, float least) {
   }
   float lanes[V::kFloats];
   V::store_floats(lanes, top);
-  for (float lane : lanes) least = lane > least ? lane : least;
-  return least;
+  for (std::size_t width = V::kFloats / 2; width > 0; width /= 2) {
+    for (std::size_t j = 0; j < width; ++j) {
+      lanes[j] = lanes[j] > lanes[j + width] ? lanes[j] : lanes[j + width];
+    }
+  }
+  return lanes[0];
 }
 
 // Adds a block's weights to the sums of kLanes lanes, after scaling these.

@@ -92,7 +92,7 @@ inline constexpr std::size_t kFloatBytes[kFloatTypes] = {4, 2, 2};
 inline constexpr std::size_t kBlockKeys = 32;
 
 // Rows that one call of `attend` takes: query heads of some tokens that share a KV head.
-inline constexpr std::size_t kAttendRows = 32;
+inline constexpr std::size_t kAttendRows = 64;
 
 // What a KV cache holds. With int8, element = code * scale[key].
 enum Cache { kCacheF32 = 0, kCacheF16 = 1, kCacheInt8 = 2 };

@@ -22,7 +22,9 @@ LATENCIES = (10, 30, 60, 100)
 def plot_points(
     points: Sequence[Point], best: Sequence[Point], clock_mhz: float, out: Path
 ) -> None:
-    """Tokens/s against LUTs and block RAMs; the Pareto points are filled and named by batch."""
+    """Tokens/s against LUTs and block RAMs, each point with its batch; Pareto points are filled."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
     figure = _figure(11, 4.5)
     figure.suptitle(
         f"TDPU on xc7: areas composed from Yosys blocks; tokens/s predicted at an assumed "
@@ -41,25 +43,32 @@ def plot_points(
                 _MARKERS[unit.engines],
                 color=_COLOURS[unit.code],
                 fillstyle="full" if chosen else "none",
-                markersize=7,
+                markersize=14,
             )
-            if chosen:
-                axes.annotate(
-                    f"b{unit.batch}",
-                    (name(point), point.batched),
-                    textcoords="offset points",
-                    xytext=(5, 4),
-                    fontsize=7,
-                )
+            axes.annotate(
+                f"{unit.batch}",
+                (name(point), point.batched),
+                ha="center",
+                va="center",
+                fontsize=7,
+                color="white" if chosen else "black",
+            )
         axes.axvline(PART[limit], color="grey", linestyle="--", linewidth=1)
         axes.set_xlabel(f"{limit} (dashed: XC7Z020)")
         axes.set_ylabel("tokens/s, predicted")
+        # Every step of the space is a factor.
+        axes.set(xscale="log", yscale="log")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+            axis.set_minor_formatter(NullFormatter())
         axes.grid(alpha=0.3)
     for code, colour in _COLOURS.items():
         figure.axes[0].plot([], [], "o", color=colour, label="two bits" if code == 2 else "base 3")
-    for engines, marker in _MARKERS.items():
-        figure.axes[0].plot([], [], marker, color="grey", label=f"{engines} engine(s)")
-    figure.axes[0].legend(fontsize=7)
+    for engines in sorted({point.unit.engines for point in points}):
+        label = "1 engine" if engines == 1 else f"{engines} engines"
+        figure.axes[0].plot([], [], _MARKERS[engines], color="grey", label=label)
+    figure.axes[0].legend(fontsize=7, title="numbers: batch; filled: Pareto", title_fontsize=7)
     _save(figure, out)
 
 

@@ -190,10 +190,11 @@ STEPS = [
 ]
 
 
-def test_events_tile_the_pass_in_order(engine: Engine) -> None:
+@pytest.mark.parametrize("count", [1, 10])
+def test_events_tile_the_pass_in_order(engine: Engine, count: int) -> None:
     events: list[Event] = []
     before = time.perf_counter_ns()
-    engine.session(16).prefill(tokens(10), events=events)
+    engine.session(16).prefill(tokens(count), events=events)
     after = time.perf_counter_ns()
     layers = [(name, layer) for layer in range(4) for name in STEPS]
     expected = [("embed_tokens", -1), *layers, ("norm", -1)]
@@ -204,8 +205,9 @@ def test_events_tile_the_pass_in_order(engine: Engine) -> None:
     assert times[-1] <= after
 
 
-def test_recording_changes_nothing(engine: Engine) -> None:
-    ids = tokens(20)
+@pytest.mark.parametrize("count", [1, 20])
+def test_recording_changes_nothing(engine: Engine, count: int) -> None:
+    ids = tokens(count)
     plain = engine.forward([Run(engine.session(32), ids)])
     seen: list[str] = []
     recorded = engine.forward(

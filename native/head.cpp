@@ -299,10 +299,17 @@ float ScreenedHead::threshold(std::size_t keep) const {
 
 template <class Wanted>
 std::vector<std::int64_t> ScreenedHead::rows_where(const Wanted& wanted, std::size_t most) const {
+  constexpr std::size_t kBlock = 64;
   std::vector<std::vector<std::int64_t>> parts(static_cast<std::size_t>(pool_.threads()));
   for_parts([&](std::size_t part, std::size_t first, std::size_t end) {
-    for (std::size_t row = first; row < end && parts[part].size() < most; ++row) {
-      if (wanted(row)) parts[part].push_back(static_cast<std::int64_t>(row));
+    for (std::size_t from = first; from < end && parts[part].size() < most; from += kBlock) {
+      const std::size_t to = std::min(end, from + kBlock);
+      // Few blocks have a wanted row, and this loop becomes vectors.
+      int any = 0;
+      for (std::size_t row = from; row < to; ++row) any |= wanted(row);
+      for (std::size_t row = from; any != 0 && row < to; ++row) {
+        if (wanted(row)) parts[part].push_back(static_cast<std::int64_t>(row));
+      }
     }
   });
   std::vector<std::int64_t> rows;
@@ -339,17 +346,18 @@ Selection ScreenedHead::select(const float* hidden, std::size_t keep, bool exact
     return *std::max_element(selection.logits.begin(), selection.logits.end());
   };
 
-  // A first estimate of the best logit, then all rows that may well reach it.
+  // A first estimate of the best logit, then all rows that may well reach it. Conditions without
+  // branches, for rows_where.
   const float enough = threshold(keep);
   const auto kept = [&](std::size_t row) { return !(scores_[row] < enough); };
   const float first_best = add(rows_where(kept, kAll));
   const float spread = kSpread * hidden_norm / std::sqrt(static_cast<float>(matrix_.k));
   const auto likely = [&](std::size_t row) {
-    return !kept(row) && !(scores_[row] + spread * residual_norms_[row] < first_best);
+    return !kept(row) & !(scores_[row] + spread * residual_norms_[row] < first_best);
   };
   const float best = add(rows_where(likely, kAll));
   const auto possible = [&](std::size_t row) {
-    return !kept(row) && !likely(row) && !(upper_bound(row, hidden_norm, error_norm) < best);
+    return !kept(row) & !likely(row) & !(upper_bound(row, hidden_norm, error_norm) < best);
   };
   const std::vector<std::int64_t> rest = rows_where(possible, exact ? kAll : 1);
   if (!exact) {

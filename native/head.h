@@ -99,7 +99,7 @@ class ScreenedHead {
   template <class Body>
   void for_parts(const Body& body) const;
   float threshold(std::size_t keep) const;
-  // Rows that are wanted, ascending; `most` of a worker's part.
+  // Rows that are wanted, ascending; a worker looks no further in its part once it has `most`.
   template <class Wanted>
   std::vector<std::int64_t> rows_where(const Wanted& wanted, std::size_t most) const;
   float upper_bound(std::size_t row, float hidden_norm, float error_norm) const;

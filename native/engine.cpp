@@ -324,11 +324,12 @@ class Engine::Pass {
   }
 
   // No token sees another of this pass, so who rotates a head's query and key attends with them at
-  // once: they, and the block of keys that the new one goes to, stay with one worker. RoPE's time
-  // is what worker 0 spent on it.
+  // once: they, and the block of keys that the new one goes to, stay with one worker. The phase's
+  // time is RoPE's and attention's as the workers spent it on both.
   void rotate_and_attend(int worker, std::size_t& phase, std::size_t layer) {
-    std::int64_t rotating = 0;
-    const bool timed = worker == 0 && watch_.events != nullptr;
+    const bool timed = watch_.events != nullptr;
+    Worker& own = engine_.workers_[static_cast<std::size_t>(worker)];
+    own.rotating = own.attending = 0;
     run(worker, phase, kAttentionStep, static_cast<int>(layer), [&](Items& items) {
       const std::size_t count = count_ * geometry_.kv_heads;
       for (std::size_t item = items.take(); item < count; item = items.take()) {
@@ -336,13 +337,27 @@ class Engine::Pass {
         const std::size_t kv_head = item % geometry_.kv_heads;
         const std::int64_t begin = timed ? now() : 0;
         rotate(row, layer, kv_head);
-        if (timed) rotating += now() - begin;
+        const std::int64_t rotated = timed ? now() : 0;
         attend_span(worker, layer, engine_.spans_[row], kv_head);
+        own.rotating += rotated - begin;
+        own.attending += (timed ? now() : 0) - rotated;
       }
     });
-    if (!timed) return;
+    if (timed && worker == 0) split_attention();
+  }
+
+  void split_attention() const {
+    double rotating = 0.0;
+    double attending = 0.0;
+    for (const Worker& each : engine_.workers_) {
+      rotating += static_cast<double>(each.rotating);
+      attending += static_cast<double>(each.attending);
+    }
     Event& attention = watch_.events->back();
-    const Event rope{kRopeStep, attention.layer, attention.begin, attention.begin + rotating};
+    const auto whole = static_cast<double>(attention.end - attention.begin);
+    const double share = rotating / std::max(rotating + attending, 1.0);
+    const Event rope{kRopeStep, attention.layer, attention.begin,
+                     attention.begin + static_cast<std::int64_t>(whole * share)};
     attention.begin = rope.end;
     watch_.events->insert(watch_.events->end() - 1, rope);
   }

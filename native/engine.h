@@ -108,6 +108,9 @@ class Engine {
     AlignedArray<float> mixed;
     AlignedArray<float> normed;
     QuantisedTokens quantised;  // of the only token
+    // Nanoseconds in the attention of decoded tokens.
+    std::int64_t rotating = 0;
+    std::int64_t attending = 0;
   };
   class Pass;
 

@@ -49,13 +49,9 @@ void accumulate(const std::string& isa, const std::string& code_name, Bytes tile
   const nb::gil_scoped_release no_gil;
   QuantisedTokens quantised(ops, tokens, matrix.k);
   quantised.begin(code, tokens, matrix.k);
-  for (std::size_t t = 0; t < tokens; ++t) {
-    std::memcpy(quantised.codes(t), activations.data() + t * matrix.k, matrix.k);
-    quantised.finish(t);
-  }
-  if (quantised.uses_gemm()) {
-    for (std::size_t group = 0; group < quantised.groups(); ++group) quantised.arrange(group);
-  }
+  Items groups(1);
+  quantised.fill(groups,
+                 [&](std::size_t t) { quantised.copy(t, activations.data() + t * matrix.k); });
   std::vector<Scratch> scratch;
   for (int worker = 0; worker < pool.threads(); ++worker) scratch.emplace_back(ops);
   const Multiplication product(ops, matrix, quantised);

@@ -67,8 +67,6 @@ class BitLinear {
                 std::size_t rows, float* out) {
     quantised_.reserve(tokens, matrix.k);
     quantised_.begin(matrix.code, tokens, matrix.k);
-    const std::size_t group =
-        quantised_.uses_gemm() ? static_cast<std::size_t>(ops_.ternary.gemm_tokens) : 1;
     const Multiplication product(ops_, matrix, quantised_);
     const auto write = [&](const Block& block) {
       const std::size_t row = block.first_tile * kTileRows;
@@ -82,14 +80,7 @@ class BitLinear {
     Items groups(pool_.threads());
     Items products(pool_.threads());
     pool_.run([&](int worker) {
-      for (std::size_t g = groups.take(); g * group < tokens; g = groups.take()) {
-        for (std::size_t t = g * group; t < std::min(tokens, (g + 1) * group); ++t) {
-          *quantised_.scale(t) =
-              ops_.decoder.quantise(x + t * matrix.k, matrix.k, quantised_.codes(t));
-          quantised_.finish(t);
-        }
-        if (quantised_.uses_gemm()) quantised_.arrange(g);
-      }
+      quantised_.fill(groups, [&](std::size_t t) { quantised_.quantise(t, x + t * matrix.k); });
       pool_.barrier();
       product.work(worker, products, scratch_[static_cast<std::size_t>(worker)], write);
     });

@@ -169,11 +169,6 @@ class Engine::Pass {
     if (worker == 0) begin_ = now();
   }
 
-  // Tokens that one item of a norm takes: whole groups of the GEMM, whose panel they fill.
-  std::size_t norm_group() const {
-    return engine_.quantised_.uses_gemm() ? static_cast<std::size_t>(ops_.ternary.gemm_tokens) : 1;
-  }
-
   void embed(int worker, std::size_t& phase) {
     run(worker, phase, kEmbed, -1, [&](Items& items) {
       for (std::size_t row = items.take(); row < count_; row = items.take()) {
@@ -201,15 +196,9 @@ class Engine::Pass {
     } else {
       if (worker == 0) quantised.begin(weights_.code(), count_, n);
       engine_.pool_.barrier();
-      const std::size_t group = norm_group();
       run(worker, phase, step, number, [&](Items& items) {
-        const std::size_t groups = (count_ + group - 1) / group;
-        for (std::size_t g = items.take(); g < groups; g = items.take()) {
-          for (std::size_t row = g * group; row < std::min(count_, (g + 1) * group); ++row) {
-            norm_row(worker, row, weight, from + row * n, n);
-          }
-          if (quantised.uses_gemm()) quantised.arrange(g);
-        }
+        quantised.fill(items,
+                       [&](std::size_t row) { norm_row(worker, row, weight, from + row * n, n); });
       });
     }
     tap(worker, step, number, present ? engine_.normed_.data() : from, n, quantised.scales());
@@ -224,7 +213,6 @@ class Engine::Pass {
   // weight null: no norm.
   void norm_row(int worker, std::size_t row, const float* weight, const float* values,
                 std::size_t n) {
-    QuantisedTokens& quantised = input(worker);
     if (weight != nullptr) {
       // Of an only token, all workers have the values that the tap shall see.
       float* const to = watch_.tap && (count_ > 1 || worker == 0)
@@ -233,8 +221,7 @@ class Engine::Pass {
       decoder_.rms_norm(values, weight, n, geometry_.rms_norm_eps, to);
       values = to;
     }
-    *quantised.scale(row) = decoder_.quantise(values, n, quantised.codes(row));
-    quantised.finish(row);
+    input(worker).quantise(row, values);
   }
 
   template <class Epilogue>

@@ -210,9 +210,8 @@ std::size_t ScreenedHead::bytes() const {
 float ScreenedHead::scan(const float* hidden) {
   const std::size_t n = matrix_.k;
   quantised_.begin(matrix_.code, 1, n);
-  const float s = ops_.decoder.quantise(hidden, n, quantised_.codes(0));
-  *quantised_.scale(0) = s;
-  quantised_.finish(0);
+  quantised_.quantise(0, hidden);
+  const float s = quantised_.scales()[0];
   const Multiplication product(ops_, matrix_, quantised_);
   Items items(pool_.threads());
   pool_.run([&](int worker) {

@@ -38,8 +38,7 @@ class LayerKernels::Norm {
       ops_.decoder.rms_norm(from, own_.weight.data(), n_, norm_.eps, own_.values.data());
       values = own_.values.data();
     }
-    *to_.scale(token) = ops_.decoder.quantise(values, n_, to_.codes(token));
-    to_.finish(token);
+    to_.quantise(token, values);
   }
 
  private:
@@ -66,16 +65,6 @@ void LayerKernels::workers_room(std::size_t n) {
     grow(worker.row, n);
     grow(worker.weight, n);
     grow(worker.values, n);
-  }
-}
-
-template <class Body>
-void LayerKernels::for_tokens(Items& items, const QuantisedTokens& tokens, const Body& body) const {
-  // Whole groups of the GEMM, whose panel they fill.
-  const std::size_t group =
-      tokens.uses_gemm() ? static_cast<std::size_t>(ops_.ternary.gemm_tokens) : 1;
-  for (std::size_t g = items.take(); g * group < tokens.tokens(); g = items.take()) {
-    body(g, g * group, std::min(tokens.tokens(), (g + 1) * group));
   }
 }
 
@@ -106,10 +95,7 @@ void LayerKernels::qkv_piece(const QkvCall& call, std::size_t first, std::size_t
   pool_.run([&](int worker) {
     Worker& own = workers_[static_cast<std::size_t>(worker)];
     Norm norm(ops_, call.norm, k, quantised, own);
-    for_tokens(items[kQkvs], quantised, [&](std::size_t group, std::size_t begin, std::size_t end) {
-      for (std::size_t t = begin; t < end; ++t) norm.run(t, call.x, first + t);
-      if (quantised.uses_gemm()) quantised.arrange(group);
-    });
+    quantised.fill(items[kQkvs], [&](std::size_t t) { norm.run(t, call.x, first + t); });
     pool_.barrier();
     for (std::size_t i = 0; i < kQkvs; ++i) {
       const LinearView& linear = call.linears[i];
@@ -211,36 +197,27 @@ void LayerKernels::output_mlp_piece(const OutputMlpCall& call, std::size_t first
   pool_.run([&](int worker) {
     Worker& own = workers_[static_cast<std::size_t>(worker)];
     Norm attention_norm(ops_, call.attention_norm, mixed, quantised_[0], own);
-    for_tokens(items[0], quantised_[0], [&](std::size_t group, std::size_t begin, std::size_t end) {
-      for (std::size_t t = begin; t < end; ++t) {
-        ops_.decoder.widen[call.x.type](call.x.at((first + t) * hidden), hidden, x + t * hidden);
-        attention_norm.run(t, call.mixed, first + t);
-      }
-      if (quantised_[0].uses_gemm()) quantised_[0].arrange(group);
+    quantised_[0].fill(items[0], [&](std::size_t t) {
+      ops_.decoder.widen[call.x.type](call.x.at((first + t) * hidden), hidden, x + t * hidden);
+      attention_norm.run(t, call.mixed, first + t);
     });
     pool_.barrier();
     output.work(worker, items[1], own.scratch, add_to_x(call.output, quantised_[0]));
     pool_.barrier();
 
     Norm post_norm(ops_, call.post_norm, hidden, quantised_[1], own);
-    for_tokens(items[2], quantised_[1], [&](std::size_t group, std::size_t begin, std::size_t end) {
-      for (std::size_t t = begin; t < end; ++t) post_norm.run(t, x + t * hidden);
-      if (quantised_[1].uses_gemm()) quantised_[1].arrange(group);
-    });
+    quantised_[1].fill(items[2], [&](std::size_t t) { post_norm.run(t, x + t * hidden); });
     pool_.barrier();
     gates.work(worker, items[3], own.scratch, keep(gate));
     ups.work(worker, items[4], own.scratch, keep(up));
     pool_.barrier();
 
     Norm ffn_norm(ops_, call.ffn_norm, ffn, quantised_[2], own);
-    for_tokens(items[5], quantised_[2], [&](std::size_t group, std::size_t begin, std::size_t end) {
-      for (std::size_t t = begin; t < end; ++t) {
-        ops_.decoder.dequantise_gate[call.activation](gate + t * ffn, up + t * ffn, ffn,
-                                                      call.gate.scale, call.up.scale,
-                                                      quantised_[1].scales()[t], own.row.data());
-        ffn_norm.run(t, own.row.data());
-      }
-      if (quantised_[2].uses_gemm()) quantised_[2].arrange(group);
+    quantised_[2].fill(items[5], [&](std::size_t t) {
+      ops_.decoder.dequantise_gate[call.activation](gate + t * ffn, up + t * ffn, ffn,
+                                                    call.gate.scale, call.up.scale,
+                                                    quantised_[1].scales()[t], own.row.data());
+      ffn_norm.run(t, own.row.data());
     });
     pool_.barrier();
     down.work(worker, items[6], own.scratch, add_to_x(call.down, quantised_[2]));

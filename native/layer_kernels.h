@@ -91,10 +91,6 @@ class LayerKernels {
   template <class Write>
   void dequantise(const Block& block, const LinearView& linear, const QuantisedTokens& quantised,
                   const Write& write, float* out, std::size_t stride) const;
-  // body(group, begin, end) for tokens of the stage, for which items are left.
-  template <class Body>
-  void for_tokens(Items& items, const QuantisedTokens& tokens, const Body& body) const;
-
   // Declares the shape of what a stage quantises. Each stage has room of its own, so that none
   // waits until another is done with it.
   void begin(std::size_t stage, std::size_t tokens, const TernaryMatrix& matrix);

@@ -45,8 +45,18 @@ void QuantisedTokens::begin(Code code, std::size_t tokens, std::size_t k) {
   stride_ = padded_k(code, k);
 }
 
+void QuantisedTokens::quantise(std::size_t token, const float* values) {
+  scales_[token] = ops_->decoder.quantise(values, k_, codes_.data() + token * stride_);
+  finish(token);
+}
+
+void QuantisedTokens::copy(std::size_t token, const std::int8_t* codes) {
+  std::memcpy(codes_.data() + token * stride_, codes, k_);
+  finish(token);
+}
+
 void QuantisedTokens::finish(std::size_t token) {
-  std::int8_t* q = codes(token);
+  std::int8_t* q = codes_.data() + token * stride_;
   std::memset(q + k_, 0, stride_ - k_);
   sums_[token] = ops_->decoder.bias(q, stride_, biased_.data() + token * stride_);
 }

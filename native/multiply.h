@@ -1,6 +1,7 @@
 // A ternary matrix times the quantised activations of some tokens, on the workers of a pool.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -25,7 +26,7 @@ struct TernaryMatrix {
 };
 
 // Int8 activations of up to `capacity` tokens of up to `k` features, in the forms that the kernels
-// read. Rows are written by any worker, then `arrange` makes the GEMM's panels.
+// read. Rows are written by any worker.
 class QuantisedTokens {
  public:
   QuantisedTokens(const Ops& ops, std::size_t capacity, std::size_t k);
@@ -36,21 +37,30 @@ class QuantisedTokens {
   // Declares the shape of what is written next: K as `code` pads it.
   void begin(Code code, std::size_t tokens, std::size_t k);
 
-  // Where token `token` goes: begin() to padding included, which `finish` fills.
-  std::int8_t* codes(std::size_t token) { return codes_.data() + token * stride_; }
-  float* scale(std::size_t token) { return &scales_[token]; }
+  // Inside a run, until no item is left: calls row(token), which writes that token, for whole
+  // groups of the GEMM, and arranges these. All are written before a multiplication, so a barrier
+  // follows.
+  template <class Row>
+  void fill(Items& items, const Row& row) {
+    const std::size_t group = uses_gemm() ? group_tokens_ : 1;
+    for (std::size_t g = items.take(); g * group < tokens_; g = items.take()) {
+      for (std::size_t t = g * group; t < std::min(tokens_, (g + 1) * group); ++t) row(t);
+      if (uses_gemm()) arrange(g);
+    }
+  }
 
-  // After codes(token) was written: padding, biased form and sum.
-  void finish(std::size_t token);
+  // Writes one token of float32 [k], and its scale.
+  void quantise(std::size_t token, const float* values);
+  // The same of codes [k], without a scale.
+  void copy(std::size_t token, const std::int8_t* codes);
 
+  const std::int8_t* codes(std::size_t token) const { return codes_.data() + token * stride_; }
   std::size_t tokens() const { return tokens_; }
   const float* scales() const { return scales_.data(); }
 
   // Whether these tokens go through the GEMM, and then its groups of tokens.
   bool uses_gemm() const { return tokens_ > ops_->ternary.gemv_most[code_]; }
   std::size_t groups() const;
-  // Copies the rows of one group into its panel. Every group is arranged before a multiplication.
-  void arrange(std::size_t group);
 
   Activations rows(std::size_t first, int count) const;
   const std::int8_t* panel(std::size_t group) const;
@@ -58,6 +68,11 @@ class QuantisedTokens {
   std::size_t steps() const { return stride_ / kLaneBytes; }
 
  private:
+  // After a token's codes were written: padding, biased form and sum.
+  void finish(std::size_t token);
+  // Copies the rows of one group into its panel.
+  void arrange(std::size_t group);
+
   const Ops* ops_;
   std::size_t group_tokens_;
   std::size_t room_tokens_;

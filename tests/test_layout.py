@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
@@ -126,3 +127,15 @@ def test_the_public_names_are_sorted_and_exist() -> None:
 
     assert trine.__all__ == sorted(trine.__all__)
     assert all(hasattr(trine, name) for name in trine.__all__)
+
+
+def test_no_conflict_of_a_merge_was_committed() -> None:
+    tracked = subprocess.run(
+        ["git", "grep", "-nE", "^(<<<<<<<|>>>>>>>)( |$)"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # 1: no line matches; with another code git failed.
+    assert (tracked.returncode, tracked.stdout) == (1, ""), tracked.stderr

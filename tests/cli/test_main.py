@@ -48,3 +48,31 @@ def test_a_reader_that_has_gone_is_no_error_message() -> None:
     child.stdout.close()
     assert (child.wait(), child.stderr.read()) == (1, "")
     child.stderr.close()
+
+
+FINALISER = """
+import signal, sys, time
+from trine import cli
+from trine.profiling import roofs
+
+class Last:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+def measure(*_, **__):
+    Last()
+    time.sleep(60)
+    return []
+
+roofs.measure = measure
+sys.argv = ["trine", "info", "--json"]
+cli.main()
+"""
+
+
+def test_an_interrupt_within_a_finaliser_still_stops_the_command() -> None:
+    """Python prints such a KeyboardInterrupt and goes on; garbage is collected at any time."""
+    child = subprocess.run(
+        [sys.executable, "-c", FINALISER], capture_output=True, text=True, check=False, timeout=50
+    )
+    assert (child.returncode, child.stderr.splitlines()) == (130, ["trine: interrupted"])

@@ -25,6 +25,7 @@ from trine.cli import (
     train,
     verify,
 )
+from trine.cli.interrupt import keep_interrupts
 from trine.errors import TrineError
 
 VERBS = (
@@ -47,6 +48,7 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Entry point of the `trine` command."""
+    keep_interrupts()
     sys.exit(run(sys.argv[1:]))
 
 

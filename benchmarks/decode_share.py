@@ -3,7 +3,7 @@
     python benchmarks/decode_share.py --seconds 90 --threads 2
 
 Interleaved on synthetic 2B-4T: the roof (the best of four pure reading loops), each of these loops,
-one ternary product of 128 MiB (no other work, no second barrier), and decoded tokens with their
+one ternary product of 512 MiB (no other work, no second barrier), and decoded tokens with their
 recorded BitLinears. Every figure is a share of the higher roof of its two neighbours. The roof of a
 shared machine changes within seconds, so rounds are put into bands of 10 GB/s, and a round whose
 roofs lie in two bands is dropped. Ends with a JSON line.
@@ -29,8 +29,9 @@ from trine.ternary.tiles import LAYOUTS, TILE_ROWS, Code
 
 MODEL = "synthetic:2b-4t"
 K = 2560
-MATRIX_BYTES = 128 << 20
-READ_BYTES_PER_THREAD = 96 << 20
+MATRIX_BYTES = 512 << 20
+# Sixteen L3 caches of 32 MiB for two threads: less, and part of a pass is read from them.
+READ_BYTES_PER_THREAD = 256 << 20
 BAND = 10e9
 TOKENS = 6
 

@@ -549,7 +549,7 @@ def roofs(threads: int) -> tuple[float, float]:
     from trine.kernels.registry import choose
 
     kernel = choose()
-    memory = _native.probe_read(kernel, threads, 96 << 20, 1, 4)
+    memory = _native.probe_read(kernel, threads, 256 << 20, 1, 4)
     int8 = _native.probe_int8(kernel, threads, 1 << 20, 4)
     return memory.work / min(memory.seconds), int8.work / min(int8.seconds)
 

@@ -199,7 +199,7 @@ def weight_bytes(model: Any, how: str) -> int:
 
 def bandwidth(threads: int) -> float:
     """GB/s that this machine reads now."""
-    probe = _native.probe_read(choose(), threads, 96 << 20, 1, 4)
+    probe = _native.probe_read(choose(), threads, 256 << 20, 1, 4)
     return probe.work / min(probe.seconds) / 1e9
 
 

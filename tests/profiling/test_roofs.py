@@ -62,9 +62,9 @@ def test_impossible_thread_counts_are_refused(threads: list[int]) -> None:
 @pytest.mark.parametrize(
     ("threads", "expected"),
     [
-        (1, {"L2": 256 * KIB, "L3": 4 * MIB, "DRAM": 256 * MIB}),
-        (2, {"L2": 512 * KIB, "L3": 8 * MIB, "DRAM": 256 * MIB}),
-        (8, {"L2": 2 * MIB, "L3": 16 * MIB, "DRAM": 256 * MIB}),
+        (1, {"L2": 256 * KIB, "L3": 4 * MIB, "DRAM": 512 * MIB}),
+        (2, {"L2": 512 * KIB, "L3": 8 * MIB, "DRAM": 512 * MIB}),
+        (8, {"L2": 2 * MIB, "L3": 16 * MIB, "DRAM": 512 * MIB}),
     ],
 )
 def test_buffers_of_a_desktop(threads: int, expected: dict[str, int]) -> None:
@@ -78,8 +78,8 @@ def test_hyperthreads_share_the_l2() -> None:
 
 def test_dram_must_leave_every_l3_that_the_threads_reach() -> None:
     many = Caches(l2_bytes=512 * KIB, l2_cpus=1, l3_bytes=32 * MIB, l3_count=8)
-    assert roofs.buffer_sizes(many, 64, 512 * GIB)["DRAM"] == 4 * 8 * 32 * MIB
-    assert roofs.buffer_sizes(many, 2, 512 * GIB)["DRAM"] == 256 * MIB
+    assert roofs.buffer_sizes(many, 64, 512 * GIB)["DRAM"] == 16 * 8 * 32 * MIB
+    assert roofs.buffer_sizes(many, 2, 512 * GIB)["DRAM"] == 2 * 16 * 32 * MIB
 
 
 def test_little_memory_caps_the_dram_buffer_or_leaves_the_level_out() -> None:

@@ -11,15 +11,15 @@ from trine import _native
 from trine.errors import UsageError
 from trine.ternary.tiles import LAYOUTS, Code
 
-# A buffer no cache holds, and passes whose best is not a neighbour's disturbance.
-_DRAM_BYTES_PER_THREAD = 96 << 20
+# A buffer of which no cache keeps much, and passes whose best is not a neighbour's disturbance.
+_DRAM_BYTES_PER_THREAD = 256 << 20
 _PASSES = 8
 
 
 def choose_body(body: str, isa: str, threads: int) -> Code:
     """A layout's name: `body` itself, or for "auto" the one with the shorter time per trit.
 
-    Raises UsageError for an unknown name. Measuring takes about 0.3 s.
+    Raises UsageError for an unknown name. Measuring takes about 0.5 s.
     """
     if body in LAYOUTS:
         return LAYOUTS[body].code

@@ -11,6 +11,7 @@
 #include "dispatch.h"
 #include "isa/ops.h"
 #include "probe.h"
+#include "reading.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -30,6 +31,12 @@ NB_MODULE(_native, module) {
       .def_prop_ro("usable", &trine::Level::usable);
   module.def("levels", &trine::levels, nb::rv_policy::reference, without_gil());
   module.def("prove", &trine::prove, "isa"_a, without_gil());
+  module.def(
+      "ahead", [](const std::string& isa) { return trine::ops_of(isa).ahead; }, "isa"_a,
+      without_gil());
+  module.def(
+      "aheads", [](const std::string& isa) { return trine::aheads_of(trine::ops_of(isa)); },
+      "isa"_a, without_gil());
 
   nb::class_<trine::Probe>(module, "Probe")
       .def_ro("isa", &trine::Probe::isa)

@@ -1,8 +1,11 @@
 #include "dispatch.h"
 
+#include <iterator>
+#include <mutex>
 #include <stdexcept>
 
 #include "isa/all.h"
+#include "reading.h"
 #include "self_test.h"
 
 #if defined(__aarch64__) && defined(__linux__)
@@ -114,7 +117,13 @@ const Ops& ops_of(const std::string& name) {
         ", claimed by the CPU: " + yes(level.claimed) + ", self-test passed: " + yes(level.proved) +
         "); usable: " + names(true));
   }
-  return *kImplementations[index].ops;
+  static std::once_flag measured[std::size(kImplementations)];
+  static Ops tables[std::size(kImplementations)];
+  std::call_once(measured[index], [index] {
+    tables[index] = *kImplementations[index].ops;
+    tables[index].ahead = fastest_ahead(tables[index]);
+  });
+  return tables[index];
 }
 
 bool prove(const std::string& name) {

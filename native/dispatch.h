@@ -21,7 +21,8 @@ struct Level {
 // All levels, slowest first. The self-tests run at the first call.
 const std::vector<Level>& levels();
 
-// The table of a usable level. Throws std::invalid_argument for an unknown or unusable name.
+// The table of a usable level, with what the first call measures. Throws std::invalid_argument for
+// an unknown or unusable name.
 const Ops& ops_of(const std::string& name);
 
 // Runs the self-test of a level, claimed or not; false when it was not compiled, was wrong, or

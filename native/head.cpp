@@ -152,7 +152,7 @@ void Int8Head::logits(const float* hidden, std::size_t tokens, float* logits) co
       const std::size_t some = std::min(most, tokens - token);
       std::int32_t sums[kMostHeadTokens * kItemRows];
       ops_.decoder.dot_rows(weights + first * columns_, end - first, columns_,
-                            states.data() + token * padded, some, sums, kItemRows);
+                            states.data() + token * padded, some, sums, kItemRows, ops_.ahead);
       for (std::size_t t = 0; t < some; ++t) {
         float* const out = logits + (token + t) * count_;
         for (std::size_t row = first; row < end; ++row) {

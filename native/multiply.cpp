@@ -140,7 +140,7 @@ void Multiplication::gemv(int worker, Items& items, Scratch& scratch,
       ops_.ternary.gemv[matrix_.code](matrix_.data + first * matrix_.tile_bytes(), tiles,
                                       matrix_.lines(), matrix_.row_sums + first * kTileRows,
                                       tokens_.rows(token, static_cast<int>(count)),
-                                      scratch.sums_.data(), stride);
+                                      scratch.sums_.data(), stride, ops_.ahead);
       // Before the results are written: an atomic operation waits for all stores before it, and
       // these go to lines that the other workers have read.
       if (token + count == tokens_.tokens()) range = take();

@@ -140,7 +140,7 @@ Probe probe_gemv(const std::string& isa, Code code, int threads, int passes) {
         Slot& slot = slots[static_cast<std::size_t>(thread)];
         for (int sweep = 0; sweep < kSweeps; ++sweep) {
           ops.ternary.gemv[code](weights[static_cast<std::size_t>(thread)].data(), kTiles, lines,
-                                 row_sums.data(), activations, out, kTiles * kTileRows);
+                                 row_sums.data(), activations, out, kTiles * kTileRows, ops.ahead);
           for (std::int32_t one : out) slot.checksum += static_cast<std::uint64_t>(one);
         }
       });

@@ -105,7 +105,8 @@ bool multiplies_ternary(const Ops& ops, Code code) {
   for (int tokens = 1; tokens <= ops.ternary.gemv_tokens; ++tokens) {
     std::int32_t out[kMaxGemvTokens][kTileRows];
     ops.ternary.gemv[code](tile, 1, lines_of(code, kK), row_sums,
-                           {q[0], biased[0], activation_sums, kLanes, tokens}, out[0], kTileRows);
+                           {q[0], biased[0], activation_sums, kLanes, tokens}, out[0], kTileRows,
+                           ops.ahead);
     const auto bytes = sizeof out[0] * static_cast<std::size_t>(tokens);
     if (std::memcmp(out, expected, bytes) != 0) return false;
   }

@@ -60,13 +60,14 @@ struct Avx2 {
     return _mm256_set1_epi32(word);
   }
 
-  static constexpr std::size_t kAheadBytes = 4096;
+  static constexpr std::size_t kAheads[] = {4096, kNoAhead};
+  static void prefetch(const void* at) { prefetch_l2(at); }
   static constexpr bool kOneStream = false;
   static constexpr int kSumRegisters = 4;  // of 16: the others hold weights, masks, activations
   static constexpr int kLineTokens = 2;
   static constexpr int kLineSums = 8;
   static constexpr std::size_t kLineTiles = 1;
-  static constexpr std::size_t kLineAheadBytes = kAheadBytes;
+  static constexpr std::size_t kLineAheadBytes = kAheads[0];
 
   // Pairs of products in 16 bits. An unsigned byte times -128 twice is what bounds the number of
   // additions: of codes 2 * 2 * 128 = 512, of codes scaled by four 2048, of biased trits 510.
@@ -146,7 +147,7 @@ struct Avx2 {
   static constexpr std::size_t kHeadSums = 8;
   static constexpr std::size_t kHeadTokens = 2;
   static constexpr std::size_t kHeadAheadTokens = 1;
-  static constexpr std::size_t kHeadAheadBytes = kAheadBytes;
+  static constexpr std::size_t kHeadAheadBytes = kAheads[0];
   static constexpr std::size_t kRowStep = 16;
   using Wide = __m256i;
   static Wide widen_row(const std::int8_t* row) {

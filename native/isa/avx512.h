@@ -50,8 +50,9 @@ struct Avx512Bw {
     return _mm512_set1_epi32(word);
   }
 
-  // On Zen 4 the hardware's prefetchers do better, and best for a single stream.
-  static constexpr std::size_t kAheadBytes = 0;
+  // Zen 4 reads as fast without. Zen 5 reads up to 1.4 times as fast with 12 KiB.
+  static constexpr std::size_t kAheads[] = {0, 4096, 8192, 12288, 16384, kNoAhead};
+  static void prefetch(const void* at) { prefetch_l1(at); }
   static constexpr bool kOneStream = true;
   static constexpr int kSumRegisters = 24;  // of 32
   static constexpr int kLineTokens = 2;

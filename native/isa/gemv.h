@@ -18,7 +18,7 @@ namespace {
 template <class V, Code kCode, int kTokens>
 void gemv_of(const std::uint8_t* tiles, std::size_t count, std::size_t lines,
              const std::int32_t* row_sums, const Activations& activations, std::int32_t* out,
-             std::size_t out_stride) {
+             std::size_t out_stride, std::size_t ahead) {
   const auto walk = [&](std::size_t first, std::size_t apart, auto together) {
     constexpr std::size_t kTiles = decltype(together)::value;
     const std::uint8_t* at = tiles + first * lines * kLineBytes;
@@ -27,11 +27,12 @@ void gemv_of(const std::uint8_t* tiles, std::size_t count, std::size_t lines,
     if constexpr (kWholeLines<V, kCode, kTokens>) {
       whole_lines<V, kCode, kTokens, kTiles>(at, apart, lines, sums, activations, to, out_stride);
     } else if constexpr (kCode == kTwoBit) {
-      two_bit_tiles<V, kTokens, kTiles>(at, apart, lines, sums, activations, to, out_stride);
+      two_bit_tiles<V, kTokens, kTiles>(at, apart, lines, sums, activations, to, out_stride, ahead);
     } else if constexpr (!V::kTelescope) {
-      digit_tiles<V, kTokens, kTiles>(at, apart, lines, sums, activations, to, out_stride);
+      digit_tiles<V, kTokens, kTiles>(at, apart, lines, sums, activations, to, out_stride, ahead);
     } else {
-      telescoped_tiles<V, kTokens, kTiles>(at, apart, lines, sums, activations, to, out_stride);
+      telescoped_tiles<V, kTokens, kTiles>(at, apart, lines, sums, activations, to, out_stride,
+                                           ahead);
     }
   };
   constexpr int kSums = kCode == kTwoBit ? V::kGroups : V::kTelescope ? 2 : 1;
@@ -53,10 +54,10 @@ constexpr std::array<decltype(&gemv_of<V, kCode, 1>), sizeof...(kBefore)> gemvs_
 template <class V, Code kCode>
 void gemv(const std::uint8_t* tiles, std::size_t count, std::size_t lines,
           const std::int32_t* row_sums, const Activations& activations, std::int32_t* out,
-          std::size_t out_stride) {
+          std::size_t out_stride, std::size_t ahead) {
   constexpr auto kBy = gemvs_by_tokens<V, kCode>(std::make_index_sequence<V::kGemvTokens>());
   kBy[static_cast<std::size_t>(activations.tokens) - 1](tiles, count, lines, row_sums, activations,
-                                                        out, out_stride);
+                                                        out, out_stride, ahead);
 }
 
 }  // namespace

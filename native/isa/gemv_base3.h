@@ -10,7 +10,7 @@ namespace {
 template <class V, int kTokens, std::size_t kTiles>
 [[gnu::always_inline]] inline void add_digits(const std::uint8_t* at, std::size_t stream_bytes,
                                               std::size_t count, const std::int8_t* q,
-                                              std::size_t stride, bool prefetch,
+                                              std::size_t stride, bool prefetch, std::size_t ahead,
                                               typename V::Sums (*total)[kTokens]) {
   typename V::Acc acc[kTiles][kTokens] = {};
 #pragma GCC unroll 1
@@ -18,7 +18,7 @@ template <class V, int kTokens, std::size_t kTiles>
     typename V::Bytes rest[kTiles];
     for (std::size_t tile = 0; tile < kTiles; ++tile) {
       const std::uint8_t* from = at + tile * stream_bytes;
-      if (V::kAheadBytes > 0 && prefetch) prefetch_l2(from + V::kAheadBytes);
+      if (prefetch) V::prefetch(from + ahead);
       rest[tile] = V::begin_digits(V::load_bytes(from));
     }
     for (int i = 0; i < 5; ++i) {
@@ -49,7 +49,7 @@ template <class V, int kTokens, std::size_t kTiles>
 template <class V, int kTokens, std::size_t kTiles>
 void digit_tiles(const std::uint8_t* tiles, std::size_t apart, std::size_t lines,
                  const std::int32_t* row_sums, const Activations& activations, std::int32_t* out,
-                 std::size_t out_stride) {
+                 std::size_t out_stride, std::size_t ahead) {
   const auto* codes = V::kDigits == Form::kBiasedTrits
                           ? reinterpret_cast<const std::int8_t*>(activations.biased)
                           : activations.codes;
@@ -60,7 +60,7 @@ void digit_tiles(const std::uint8_t* tiles, std::size_t apart, std::size_t lines
     for (std::size_t part = 0; part < kRegisters<V>; ++part) {
       add_digits<V, kTokens, kTiles>(tiles + first * kLineBytes + part * V::kDotBytes, stream_bytes,
                                      count, codes + first * kLineK[kBase3], activations.stride,
-                                     part == 0, total[part]);
+                                     part == 0, ahead, total[part]);
     }
   }
   store_tiles<V, V::kDigits>(total, apart, row_sums, activations, out, out_stride);
@@ -74,9 +74,10 @@ template <class V, int kTokens, std::size_t kTiles>
 [[gnu::always_inline]] inline void add_telescoped(const std::uint8_t* at, std::size_t stream_bytes,
                                                   std::size_t lines, const std::int8_t* q,
                                                   std::size_t stride, bool prefetch,
+                                                  std::size_t ahead,
                                                   typename V::Sums (*total)[kTokens]) {
   // In one tile there are too few sums to hide the latency of a multiplication.
-  constexpr int kChains = kTiles > 1 || kTokens > 2 ? 1 : 4 - kTokens;
+  constexpr int kChains = kTiles > 1 || kTokens > 3 ? 1 : 6 - kTokens;
   typename V::Acc here[kTiles][kTokens][kChains] = {};
   typename V::Acc next[kTiles][kTokens][kChains] = {};
 #pragma GCC unroll 1
@@ -84,7 +85,7 @@ template <class V, int kTokens, std::size_t kTiles>
     typename V::Bytes rest[kTiles];
     for (std::size_t tile = 0; tile < kTiles; ++tile) {
       const std::uint8_t* from = at + tile * stream_bytes;
-      if (V::kAheadBytes > 0 && prefetch) prefetch_l2(from + V::kAheadBytes);
+      if (prefetch) V::prefetch(from + ahead);
       rest[tile] = V::load_bytes(from);
     }
     for (int i = 0; i < 5; ++i) {
@@ -121,13 +122,13 @@ template <class V, int kTokens, std::size_t kTiles>
 template <class V, int kTokens, std::size_t kTiles>
 void telescoped_tiles(const std::uint8_t* tiles, std::size_t apart, std::size_t lines,
                       const std::int32_t* row_sums, const Activations& activations,
-                      std::int32_t* out, std::size_t out_stride) {
+                      std::int32_t* out, std::size_t out_stride, std::size_t ahead) {
   const std::size_t stream_bytes = apart * lines * kLineBytes;
   typename V::Sums total[kRegisters<V>][kTiles][kTokens];
   for (std::size_t part = 0; part < kRegisters<V>; ++part) {
     const std::uint8_t* at = tiles + part * V::kDotBytes;
     add_telescoped<V, kTokens, kTiles>(at, stream_bytes, lines, activations.codes,
-                                       activations.stride, part == 0, total[part]);
+                                       activations.stride, part == 0, ahead, total[part]);
   }
   store_tiles<V, Form::kCodes>(total, apart, row_sums, activations, out, out_stride);
 }

@@ -156,6 +156,8 @@ constexpr Ops kOps = {
     fp32_peak<V>,
     kTernaryOps<V>,
     kDecoderOps<V>,
+    V::kAheads,
+    V::kAheads[0],
 };
 
 }  // namespace

@@ -6,7 +6,7 @@
 //   sum_lanes(sums)             one int32
 //   kHeadSums, kHeadTokens      registers that may hold sums; tokens that are taken together
 //   kHeadAheadBytes             how far ahead of their use rows are prefetched (0: not at all), for
-//                               kHeadAheadTokens tokens and more
+//                               kHeadAheadTokens tokens and more, if it is not one of kOneStream
 #pragma once
 
 #include <array>
@@ -57,9 +57,41 @@ void rows_together(const std::int8_t* rows, std::size_t apart, std::size_t n,
   }
 }
 
+// One row after another for one token, which walks memory in one stream.
+template <class V>
+void rows_in_turn(const std::int8_t* rows, std::size_t count, std::size_t n,
+                  const std::int16_t* states, std::int32_t* sums, std::size_t ahead) {
+  constexpr std::size_t kChains = 4;
+  constexpr std::size_t kStep = kChains * V::kRowStep;
+  const auto add = [&](typename V::Sums sum, const std::int8_t* row,
+                       std::size_t at) __attribute__((always_inline)) {
+    return V::hide(V::mac_wide(sum, V::widen_row(row + at), V::load_wide(states + at)));
+  };
+  for (std::size_t r = 0; r < count; ++r) {
+    const std::int8_t* row = rows + r * n;
+    typename V::Sums acc[kChains] = {};
+    std::size_t at = 0;
+    for (; at + kStep <= n; at += kStep) {
+      for (std::size_t line = 0; line < kStep; line += kLineBytes)
+        V::prefetch(row + at + line + ahead);
+#pragma GCC unroll 4
+      for (std::size_t chain = 0; chain < kChains; ++chain) {
+        acc[chain] = add(acc[chain], row, at + chain * V::kRowStep);
+      }
+    }
+    for (; at < n; at += V::kRowStep) acc[0] = add(acc[0], row, at);
+    acc[0] = V::add_sums(V::add_sums(acc[0], acc[1]), V::add_sums(acc[2], acc[3]));
+    sums[r] = V::sum_lanes(acc[0]);
+  }
+}
+
 template <class V, std::size_t kTokens>
 void rows_of(const std::int8_t* rows, std::size_t count, std::size_t n, const std::int16_t* states,
-             std::int32_t* sums, std::size_t stride) {
+             std::int32_t* sums, std::size_t stride, std::size_t ahead) {
+  if constexpr (V::kOneStream && kTokens == 1) {
+    rows_in_turn<V>(rows, count, n, states, sums, ahead);
+    return;
+  }
   constexpr std::size_t kRows = kHeadRows<V, kTokens>;
   static_assert(kRows > 0);
   const std::size_t apart = count / kRows;
@@ -79,10 +111,10 @@ constexpr std::array<decltype(&rows_of<V, 1>), sizeof...(kBefore)> rows_by_token
 
 template <class V>
 void dot_rows(const std::int8_t* rows, std::size_t count, std::size_t n, const std::int16_t* states,
-              std::size_t tokens, std::int32_t* sums, std::size_t stride) {
+              std::size_t tokens, std::int32_t* sums, std::size_t stride, std::size_t ahead) {
   static_assert(V::kHeadTokens <= kMostHeadTokens);
   constexpr auto kBy = rows_by_tokens<V>(std::make_index_sequence<V::kHeadTokens>());
-  kBy[tokens - 1](rows, count, n, states, sums, stride);
+  kBy[tokens - 1](rows, count, n, states, sums, stride, ahead);
 }
 
 }  // namespace

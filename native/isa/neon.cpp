@@ -43,13 +43,14 @@ struct NeonDotprod {
     return vreinterpretq_s8_s32(vdupq_n_s32(word));
   }
 
-  static constexpr std::size_t kAheadBytes = 4096;
+  static constexpr std::size_t kAheads[] = {4096, kNoAhead};
+  static void prefetch(const void* at) { prefetch_l2(at); }
   static constexpr bool kOneStream = false;
   static constexpr int kSumRegisters = 16;  // of 32
   static constexpr int kLineTokens = 2;
   static constexpr int kLineSums = 16;
   static constexpr std::size_t kLineTiles = 1;
-  static constexpr std::size_t kLineAheadBytes = kAheadBytes;
+  static constexpr std::size_t kLineAheadBytes = kAheads[0];
 
   using Acc = int32x4_t;
   static Acc mac(Acc acc, Bytes left, Bytes right) { return hide(vdotq_s32(acc, left, right)); }
@@ -112,7 +113,7 @@ struct NeonDotprod {
   static constexpr std::size_t kHeadSums = 16;
   static constexpr std::size_t kHeadTokens = 4;
   static constexpr std::size_t kHeadAheadTokens = 1;
-  static constexpr std::size_t kHeadAheadBytes = kAheadBytes;
+  static constexpr std::size_t kHeadAheadBytes = kAheads[0];
   static constexpr std::size_t kRowStep = 8;
   using Wide = int16x8_t;
   static Wide widen_row(const std::int8_t* row) { return vmovl_s8(vld1_s8(row)); }

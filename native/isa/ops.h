@@ -58,10 +58,11 @@ struct TernaryOps {
   std::size_t gemv_most[kCodes];
 
   // out[token * out_stride + row] = dot product of each row of `count` tiles of `lines` lines.
-  // `row_sums` are the sums of the trits of each row.
+  // `row_sums` are the sums of the trits of each row. For few tokens weights are asked for `ahead`
+  // bytes before their use; what lies behind the tiles may be, too, and need not exist.
   void (*gemv[kCodes])(const std::uint8_t* tiles, std::size_t count, std::size_t lines,
                        const std::int32_t* row_sums, const Activations& activations,
-                       std::int32_t* out, std::size_t out_stride);
+                       std::int32_t* out, std::size_t out_stride, std::size_t ahead);
 
   // The GEMM works on `gemm_tiles` tiles at once, unpacked to a byte per trit:
   // codes[step][tile][row][4] with trit + 1 of k = 4 * step .. 4 * step + 3.
@@ -163,11 +164,12 @@ struct DecoderOps {
 
   // sums[t * stride + row]: int8 rows [count][n] by the 16-bit hidden states of up to head_tokens
   // tokens, in int32. The states stand as [block][token][kStateBlock] and are zero from n on; as
-  // many bytes behind the last row are read.
+  // many bytes behind the last row are read. For one token rows are asked for `ahead` bytes before
+  // their use.
   std::size_t head_tokens;
   void (*dot_rows)(const std::int8_t* rows, std::size_t count, std::size_t n,
                    const std::int16_t* states, std::size_t tokens, std::int32_t* sums,
-                   std::size_t stride);
+                   std::size_t stride, std::size_t ahead);
 };
 
 // Floats of scratch for `attend`.
@@ -194,7 +196,15 @@ struct Ops {
 
   TernaryOps ternary;
   DecoderOps decoder;
+
+  // Distances in bytes at which weights that stream from memory may be asked for before their use,
+  // ended by kNoAhead. Which is best differs by a fifth between cores, so that it is measured where
+  // there are several (reading.h); `ahead` is the one in use.
+  const std::size_t* aheads;
+  std::size_t ahead;
 };
+
+inline constexpr std::size_t kNoAhead = ~std::size_t{0};
 
 // Above this many steps a float accumulator (24-bit mantissa) stops counting exactly.
 inline constexpr std::int64_t kMaxSteps = std::int64_t{1} << 24;

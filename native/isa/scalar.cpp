@@ -90,13 +90,14 @@ struct Scalar {
   }
   static Bytes broadcast(const std::int8_t* four) { return load_bytes(four); }
 
-  static constexpr std::size_t kAheadBytes = 0;
+  static constexpr std::size_t kAheads[] = {0, kNoAhead};
+  static void prefetch(const void*) {}
   static constexpr bool kOneStream = true;
   static constexpr int kSumRegisters = 4;
   static constexpr int kLineTokens = 2;
   static constexpr int kLineSums = 0;
   static constexpr std::size_t kLineTiles = 1;
-  static constexpr std::size_t kLineAheadBytes = kAheadBytes;
+  static constexpr std::size_t kLineAheadBytes = 0;
 
   using Acc = std::int32_t;
   static Acc mac(Acc acc, const Bytes& left, const Bytes& right) {

@@ -21,9 +21,10 @@
 //   kLineSums                   the same where whole lines are multiplied (gemv_lines.h), which
 //                               kLineTokens tokens and more are; 0: never
 //   kLineTiles                  tiles that share a broadcast there
-//   kLineAheadBytes             kAheadBytes there
-//   kAheadBytes                 how far ahead of their use weights are prefetched (0: the hardware
-//                               does it better)
+//   kLineAheadBytes             how far ahead of their use weights are prefetched there (0: not at
+//   all) kAheads, prefetch(at)       the same elsewhere: distances to choose from by measurement
+//   (0: the
+//                               hardware may do it better), and into which cache
 //   kOneStream                  whether memory is read best in one stream a thread
 #pragma once
 

@@ -73,6 +73,15 @@ def levels() -> list[Level]:
 def prove(isa: str) -> bool:
     """Run one self-test, claimed or not; an illegal instruction gives False, not a crash."""
 
+def ahead(isa: str) -> int:
+    """How many bytes before their use this set's GEMV of few tokens asks for weights.
+
+    The first call measures which of `aheads` is fastest here, where there are several.
+    """
+
+def aheads(isa: str) -> list[int]:
+    """The distances that `ahead` chooses from."""
+
 def probe_read(isa: str, threads: int, bytes_per_thread: int, sweeps: int, passes: int) -> Probe:
     """Read a buffer, each thread its own slice, `sweeps` times a pass.
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from trine import cli
+from trine import _native, cli
 from trine.kernels.registry import kernel_sets
 
 
@@ -20,6 +20,7 @@ def test_the_list_agrees_with_the_registry(
     assert [each["name"] for each in found["kernels"]] == [each.name for each in sets]
     assert found["chosen"] == [each.name for each in sets if each.usable][-1]
     assert (found["forced"], found["refusal"]) == (None, "")
+    assert found["ahead_bytes"] in _native.aheads(found["chosen"])
     rates = {rate["layout"]: rate for rate in found["gemv_in_l2"]}
     assert set(rates) == {"2bit", "base3"}
     for layout, weights_a_byte in (("2bit", 4), ("base3", 5)):
@@ -34,6 +35,7 @@ def test_a_forced_kernel_is_chosen_and_said(
     assert cli.run(["info", "--kernels", "--threads", "1"]) == 0
     out = capsys.readouterr().out
     assert "chosen: scalar (TRINE_KERNEL=scalar)" in out
+    assert "asked for 0 bytes before their use (fixed)" in out
     assert all(each.name in out for each in kernel_sets())
 
 

@@ -113,7 +113,7 @@ void check_gemv(const Product& it, int tokens) {
   std::vector<std::int32_t> out(static_cast<std::size_t>(tokens) * out_stride, -12345);
   tested.ternary.gemv[it.code](it.packed.data(), it.tiles, it.lines, it.row_sums.data(),
                                {it.q.data(), it.biased.data(), it.sums.data(), it.stride, tokens},
-                               out.data(), out_stride);
+                               out.data(), out_stride, tested.ahead);
   for (std::size_t t = 0; t < static_cast<std::size_t>(tokens); ++t) {
     bool right = true;
     for (std::size_t r = 0; r < rows; ++r) right &= out[t * out_stride + r] == it.expected(t, r);
@@ -295,8 +295,8 @@ void check_elements(std::size_t n) {
     for (std::size_t count = 1; count <= kRows; ++count) {
       std::vector<std::int32_t> our_sums(tokens * (kRows + 2), 5);
       std::vector<std::int32_t> their_sums = our_sums;
-      ours.dot_rows(rows.data(), count, n, states.data(), tokens, our_sums.data(), kRows + 2);
-      theirs.dot_rows(rows.data(), count, n, states.data(), tokens, their_sums.data(), kRows + 2);
+      ours.dot_rows(rows.data(), count, n, states.data(), tokens, our_sums.data(), kRows + 2, 0);
+      theirs.dot_rows(rows.data(), count, n, states.data(), tokens, their_sums.data(), kRows + 2, 4096);
       expect(our_sums == their_sums, "dot_rows", count, n);
     }
   }

@@ -64,6 +64,7 @@ def command(
 
 def _kernels(threads: Sequence[int], *, as_json: bool) -> int:
     """List the kernel sets; the chosen one's rate on weights in the L2, by layout and threads."""
+    from trine import _native
     from trine.kernels import registry
 
     forced = os.environ.get(registry.VARIABLE) or None
@@ -82,6 +83,7 @@ def _kernels(threads: Sequence[int], *, as_json: bool) -> int:
             "chosen": chosen,
             "refusal": refusal,
             "kernels": [dataclasses.asdict(each) | {"reason": each.reason} for each in sets],
+            "ahead_bytes": None if chosen is None else _native.ahead(chosen),
             "gemv_in_l2": rates,
         }
         print(json_module.dumps(document, indent=2))
@@ -115,6 +117,8 @@ def _gemv_rates(isa: str, threads: Sequence[int]) -> list[dict[str, Any]]:
 def _print_kernels(
     sets: list[KernelSet], chosen: str | None, forced: str | None, rates: list[dict[str, Any]]
 ) -> None:
+    from trine import _native
+
     console = Console()
     table = Table(title="Kernels, slowest first; proved: the self-test ran here and was right")
     for name in ("name", "compiled", "claimed", "proved", "what it is"):
@@ -128,6 +132,12 @@ def _print_kernels(
     why = "the fastest that was proved; TRINE_KERNEL is not set"
     console.print(
         f"chosen: {chosen} ({f'TRINE_KERNEL={forced}' if forced else why})", highlight=False
+    )
+    choices = _native.aheads(chosen)
+    how = f"the fastest here of {', '.join(map(str, choices))}" if len(choices) > 1 else "fixed"
+    console.print(
+        f"weights are asked for {_native.ahead(chosen)} bytes before their use ({how})",
+        highlight=False,
     )
     speed = Table(title=f"GEMV of {chosen}, weights in the L2")
     speed.add_column("layout")

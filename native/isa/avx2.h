@@ -64,6 +64,7 @@ struct Avx2 {
   static void prefetch(const void* at) { prefetch_l2(at); }
   static constexpr bool kOneStream = false;
   static constexpr int kSumRegisters = 4;  // of 16: the others hold weights, masks, activations
+  static constexpr int kTelescopeSums = 8;
   static constexpr int kLineTokens = 2;
   static constexpr int kLineSums = 8;
   static constexpr std::size_t kLineTiles = 1;

@@ -55,6 +55,7 @@ struct Avx512Bw {
   static void prefetch(const void* at) { prefetch_l1(at); }
   static constexpr bool kOneStream = true;
   static constexpr int kSumRegisters = 24;  // of 32
+  static constexpr int kTelescopeSums = 18;
   static constexpr int kLineTokens = 2;
   static constexpr int kLineSums = 0;
   static constexpr std::size_t kLineTiles = 1;

@@ -36,7 +36,7 @@ void gemv_of(const std::uint8_t* tiles, std::size_t count, std::size_t lines,
     }
   };
   constexpr int kSums = kCode == kTwoBit ? V::kGroups : V::kTelescope ? 2 : 1;
-  constexpr bool kAlone = V::kOneStream && (kCode == kTwoBit ? kTokens == 1 : V::kTelescope);
+  constexpr bool kAlone = V::kOneStream && (kCode == kTwoBit ? kTokens != 2 : V::kTelescope);
   constexpr std::size_t kTiles = kWholeLines<V, kCode, kTokens> ? V::kLineTiles
                                  : kAlone                       ? 1
                                                                 : kStreams<V, kTokens, kSums>;

@@ -76,19 +76,23 @@ template <class V, int kTokens, std::size_t kTiles>
                                                   std::size_t stride, bool prefetch,
                                                   std::size_t ahead,
                                                   typename V::Sums (*total)[kTokens]) {
-  // In one tile there are too few sums to hide the latency of a multiplication.
-  constexpr int kChains = kTiles > 1 || kTokens > 3 ? 1 : 6 - kTokens;
+  // In one tile there are too few sums to hide the latency of a multiplication: several take turns,
+  // many through three lines.
+  constexpr int kMost = V::kTelescopeSums / (2 * kTokens);
+  constexpr int kChains = kTiles > 1 || kMost < 2 ? 1 : kMost;
+  constexpr int kTurn = kChains > 5 ? 3 : 1;
   typename V::Acc here[kTiles][kTokens][kChains] = {};
   typename V::Acc next[kTiles][kTokens][kChains] = {};
-#pragma GCC unroll 1
-  for (std::size_t line = 0; line < lines; ++line, at += kLineBytes, q += kLineK[kBase3]) {
+  const auto add_line = [&](int turn) __attribute__((always_inline)) {
     typename V::Bytes rest[kTiles];
     for (std::size_t tile = 0; tile < kTiles; ++tile) {
       const std::uint8_t* from = at + tile * stream_bytes;
       if (prefetch) V::prefetch(from + ahead);
       rest[tile] = V::load_bytes(from);
     }
+#pragma GCC unroll 5
     for (int i = 0; i < 5; ++i) {
+      const int chain = (5 * turn + i) % kChains;
       typename V::Bytes four[kTokens];
       for (int token = 0; token < kTokens; ++token) {
         four[token] = V::broadcast(q + static_cast<std::size_t>(token) * stride + 4 * i);
@@ -96,19 +100,29 @@ template <class V, int kTokens, std::size_t kTiles>
       for (std::size_t tile = 0; tile < kTiles; ++tile) {
         const auto after = V::triple(rest[tile]);
         for (int token = 0; token < kTokens; ++token) {
-          auto& sum = here[tile][token][i % kChains];
-          auto& sum_after = next[tile][token][i % kChains];
+          auto& sum = here[tile][token][chain];
+          auto& sum_after = next[tile][token][chain];
           sum = V::mac(sum, rest[tile], four[token]);
           sum_after = V::mac(sum_after, after, four[token]);
         }
         rest[tile] = after;
       }
     }
+    at += kLineBytes;
+    q += kLineK[kBase3];
+  };
+#pragma GCC unroll 1
+  for (std::size_t line = 0; line < lines / kTurn; ++line) {
+#pragma GCC unroll 3
+    for (int turn = 0; turn < kTurn; ++turn) add_line(turn);
   }
+#pragma GCC unroll 1
+  for (std::size_t line = 0; line < lines % kTurn; ++line) add_line(0);
   for (std::size_t tile = 0; tile < kTiles; ++tile) {
     for (int token = 0; token < kTokens; ++token) {
       auto sum = here[tile][token][0];
       auto sum_after = next[tile][token][0];
+#pragma GCC unroll 9
       for (int chain = 1; chain < kChains; ++chain) {
         sum = V::add_sums(sum, here[tile][token][chain]);
         sum_after = V::add_sums(sum_after, next[tile][token][chain]);

@@ -18,6 +18,7 @@
 //   kGemvTokens                 tokens that a GEMV takes at once
 //   kGemvMost[code]             tokens up to which groups of a GEMV are faster than the GEMM
 //   kSumRegisters               registers that may hold sums
+//   kTelescopeSums              the same where base 3 is telescoped in one tile
 //   kLineSums                   the same where whole lines are multiplied (gemv_lines.h), which
 //                               kLineTokens tokens and more are; 0: never
 //   kLineTiles                  tiles that share a broadcast there

@@ -33,10 +33,41 @@ inline float exp_negative(float x) {
   return (x > -87.0f ? product : 0.0f) + 0.0f * x;
 }
 
-// c[m][j] = sum over i of a[m][i] b[i][j], for kRows rows and the columns of two registers, added
-// to c or not.
-template <class V, int kRows>
-void multiply_rows(const float* a, std::size_t a_stride, const float* b, std::size_t b_stride,
+// kFloats elements of a cache as floats.
+template <class V, Cache kCache>
+typename V::Floats load_cache(const void* cache, std::size_t at) {
+  if constexpr (kCache == kCacheF32) {
+    return V::load_floats(static_cast<const float*>(cache) + at);
+  } else if constexpr (kCache == kCacheF16) {
+    return V::load_half(static_cast<const std::uint16_t*>(cache) + at);
+  } else {
+    return V::load_int8(static_cast<const std::int8_t*>(cache) + at);
+  }
+}
+
+// The right side of a product: b[i][j] is the element first + i * stride + j of `cache`. With
+// kFetch, the element `ahead` of each that is loaded is asked for.
+template <Cache kCache, bool kFetch>
+struct CacheBlock {
+  const void* cache;
+  std::size_t first;
+  std::size_t stride;
+  std::size_t ahead = 0;
+
+  template <class V>
+  [[gnu::always_inline]] typename V::Floats load(std::size_t i, std::size_t j) const {
+    return load_cache<V, kCache>(cache, first + i * stride + j);
+  }
+  [[gnu::always_inline]] void fetch(std::size_t i, std::size_t j) const {
+    const std::size_t at = first + i * stride + j + ahead;
+    if (kFetch) prefetch_l2(static_cast<const std::uint8_t*>(cache) + at * kCacheBytes[kCache]);
+  }
+};
+
+// c[m][j] = sum over i of a[m][i] b[i][j], for kRows rows and the columns of two registers from
+// `column` on, added to c or not.
+template <class V, int kRows, class B>
+void multiply_rows(const float* a, std::size_t a_stride, const B& b, std::size_t column,
                    std::size_t depth, float* c, std::size_t c_stride, bool add) {
   // Unrolled by order: left to itself, gcc 12 takes the sums through memory before and after.
   typename V::Floats sums[kRows][2];
@@ -47,8 +78,9 @@ void multiply_rows(const float* a, std::size_t a_stride, const float* b, std::si
     sums[m][1] = add ? V::load_floats(at + V::kFloats) : V::set_floats(0.0f);
   }
   for (std::size_t i = 0; i < depth; ++i) {
-    const auto left = V::load_floats(b + i * b_stride);
-    const auto right = V::load_floats(b + i * b_stride + V::kFloats);
+    b.fetch(i, column);
+    const auto left = b.template load<V>(i, column);
+    const auto right = b.template load<V>(i, column + V::kFloats);
 #pragma GCC unroll 6
     for (int m = 0; m < kRows; ++m) {
       const auto one = V::set_floats(a[static_cast<std::size_t>(m) * a_stride + i]);
@@ -65,24 +97,23 @@ void multiply_rows(const float* a, std::size_t a_stride, const float* b, std::si
 }
 
 // The same for any number of rows and `columns`, a multiple of two registers.
-template <class V>
-void multiply(const float* a, std::size_t rows, std::size_t a_stride, const float* b,
-              std::size_t b_stride, std::size_t depth, std::size_t columns, float* c,
-              std::size_t c_stride, bool add) {
+template <class V, class B>
+void multiply(const float* a, std::size_t rows, std::size_t a_stride, const B& b, std::size_t depth,
+              std::size_t columns, float* c, std::size_t c_stride, bool add) {
   for (std::size_t j = 0; j < columns; j += 2 * V::kFloats) {
     std::size_t m = 0;
     // Six rows fill the registers; two fours are better than a six and two that are alone.
     for (; m + 6 <= rows && rows - m != 8; m += 6) {
-      multiply_rows<V, 6>(a + m * a_stride, a_stride, b + j, b_stride, depth, c + m * c_stride + j,
-                          c_stride, add);
+      multiply_rows<V, 6>(a + m * a_stride, a_stride, b, j, depth, c + m * c_stride + j, c_stride,
+                          add);
     }
     for (; m + 4 <= rows; m += 4) {
-      multiply_rows<V, 4>(a + m * a_stride, a_stride, b + j, b_stride, depth, c + m * c_stride + j,
-                          c_stride, add);
+      multiply_rows<V, 4>(a + m * a_stride, a_stride, b, j, depth, c + m * c_stride + j, c_stride,
+                          add);
     }
     for (; m < rows; ++m) {
-      multiply_rows<V, 1>(a + m * a_stride, a_stride, b + j, b_stride, depth, c + m * c_stride + j,
-                          c_stride, add);
+      multiply_rows<V, 1>(a + m * a_stride, a_stride, b, j, depth, c + m * c_stride + j, c_stride,
+                          add);
     }
   }
 }
@@ -129,6 +160,9 @@ void widen_cache(const void* cache, std::size_t at, std::size_t n, float* out) {
   }
 }
 
+// Rows that multiply_rows takes at once.
+constexpr std::size_t kOnceRows = 6;
+
 // Online softmax (Milakov and Gimelshein, arXiv 1805.02867) over blocks of keys: the largest score
 // so far is taken out of every exponent, and what was summed before a larger one came is scaled.
 template <class V, Cache kCache>
@@ -142,6 +176,9 @@ void attend(const AttendBlocks& blocks, const float* queries, std::size_t rows,
   float* const values = keys + kBlockKeys * padded;        // [kBlockKeys][padded]
   float* const scores = values + kBlockKeys * padded;      // [rows][kBlockKeys]
   float* const mixed = scores + kAttendRows * kBlockKeys;  // [rows][padded]
+  // The heads of one token read each element once: they take it from the cache. More rows share
+  // what was widened for all.
+  const bool once = rows <= kOnceRows && dim == padded;
   float top[kAttendRows];
   float total[kAttendRows][kLanes] = {};
   for (std::size_t m = 0; m < rows; ++m) {
@@ -153,9 +190,17 @@ void attend(const AttendBlocks& blocks, const float* queries, std::size_t rows,
     const std::size_t count =
         blocks.positions - first < kBlockKeys ? blocks.positions - first : kBlockKeys;
     const std::size_t block = first / kBlockKeys * blocks.stride;
-    widen_cache<V, kCache>(blocks.keys, block, kBlockKeys * dim, keys);
-    multiply<V>(queries, rows, dim, keys, kBlockKeys, dim, kBlockKeys, scores, kBlockKeys, false);
-    for (std::size_t k = 0; k < count; ++k) {
+    // Blocks lie far from one another: the next one is asked for with this one's elements.
+    const std::size_t next = first + kBlockKeys < blocks.positions ? blocks.stride : 0;
+    if (once) {
+      const CacheBlock<kCache, true> from{blocks.keys, block, kBlockKeys, next};
+      multiply<V>(queries, rows, dim, from, dim, kBlockKeys, scores, kBlockKeys, false);
+    } else {
+      widen_cache<V, kCache>(blocks.keys, block, kBlockKeys * dim, keys);
+      const CacheBlock<kCacheF32, false> from{keys, 0, kBlockKeys};
+      multiply<V>(queries, rows, dim, from, dim, kBlockKeys, scores, kBlockKeys, false);
+    }
+    for (std::size_t k = 0; k < count && !once; ++k) {
       float* row = values + k * padded;
       widen_cache<V, kCache>(blocks.values, block + k * dim, dim, row);
       for (std::size_t d = dim; d < padded; ++d) row[d] = 0.0f;
@@ -179,7 +224,13 @@ void attend(const AttendBlocks& blocks, const float* queries, std::size_t rows,
       if (factor == 1.0f) continue;  // as for most blocks
       for (std::size_t d = 0; d < padded; ++d) sums[d] *= factor;
     }
-    multiply<V>(scores, rows, kBlockKeys, values, padded, count, padded, mixed, padded, true);
+    if (once) {
+      const CacheBlock<kCache, true> from{blocks.values, block, dim, next};
+      multiply<V>(scores, rows, kBlockKeys, from, count, padded, mixed, padded, true);
+    } else {
+      const CacheBlock<kCacheF32, false> from{values, 0, padded};
+      multiply<V>(scores, rows, kBlockKeys, from, count, padded, mixed, padded, true);
+    }
   }
   for (std::size_t m = 0; m < rows; ++m) {
     const float sum = sum_lanes(total[m]);

@@ -137,6 +137,10 @@ struct Avx2 {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out),
                      _mm256_cvtps_ph(values, _MM_FROUND_TO_NEAREST_INT));
   }
+  static Floats load_int8(const std::int8_t* at) {
+    const __m128i codes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(at));
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes));
+  }
   template <Float kType>
   static Floats load_element(const void* at) {
     if constexpr (kType == kF32) return load_floats(static_cast<const float*>(at));

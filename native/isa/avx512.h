@@ -121,6 +121,10 @@ struct Avx512Bw {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out),
                         _mm512_cvtps_ph(values, _MM_FROUND_TO_NEAREST_INT));
   }
+  static Floats load_int8(const std::int8_t* at) {
+    const __m128i codes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(codes));
+  }
   template <Float kType>
   static Floats load_element(const void* at) {
     if constexpr (kType == kF32) return load_floats(static_cast<const float*>(at));

@@ -3,6 +3,7 @@
 //
 //   Floats, kFloats, load_floats, store_floats, fma, add_floats, max_floats, set_floats(float)
 //   load_half(const uint16_t*)              kFloats float16 values as float32
+//   load_int8(const int8_t*)                kFloats codes as float32
 //   store_half(uint16_t*, Floats)
 #pragma once
 

@@ -10,8 +10,8 @@ namespace {
 // does not depend on it.
 constexpr std::size_t kLanes = 16;
 
-// Into the L2 cache: the buffers between L1 and L2 are few, and demand loads need them.
 inline void prefetch_l1(const void* at) { __builtin_prefetch(at, 0, 3); }
+// Into the L2 cache: the buffers between L1 and L2 are few, and demand loads need them.
 inline void prefetch_l2(const void* at) { __builtin_prefetch(at, 0, 2); }
 
 inline float sum_lanes(const float* lanes) {

@@ -103,6 +103,12 @@ struct NeonDotprod {
   static void store_half(std::uint16_t* out, Floats values) {
     vst1_u16(out, vreinterpret_u16_f16(vcvt_f16_f32(values)));
   }
+  static Floats load_int8(const std::int8_t* at) {
+    std::int32_t four;
+    __builtin_memcpy(&four, at, sizeof four);
+    const int8x8_t codes = vcreate_s8(static_cast<std::uint32_t>(four));
+    return vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(codes))));
+  }
   template <Float kType>
   static Floats load_element(const void* at) {
     if constexpr (kType == kF32) return load_floats(static_cast<const float*>(at));

@@ -147,6 +147,7 @@ struct Scalar {
   static Floats set_floats(float value) { return value; }
   static Floats load_half(const std::uint16_t* at) { return half_to_float(*at); }
   static void store_half(std::uint16_t* out, Floats value) { *out = float_to_half(value); }
+  static Floats load_int8(const std::int8_t* at) { return static_cast<float>(*at); }
   template <Float kType>
   static Floats load_element(const void* at) {
     if constexpr (kType == kF32) {

@@ -45,6 +45,27 @@ inline simde__m512i _mm512_cvtepu16_epi32(simde__m256i a) {
   return emulated_cast<simde__m512i>(words);
 }
 
+struct EmulatedBytes {
+  std::int8_t at[16];
+};
+struct EmulatedSingles {
+  float at[16];
+};
+
+inline simde__m512i _mm512_cvtepi8_epi32(simde__m128i a) {
+  const auto bytes = emulated_cast<EmulatedBytes>(a);
+  EmulatedWords words;
+  for (int i = 0; i < 16; ++i) words.at[i] = bytes.at[i];
+  return emulated_cast<simde__m512i>(words);
+}
+
+inline simde__m512 _mm512_cvtepi32_ps(simde__m512i a) {
+  const auto words = emulated_cast<EmulatedWords>(a);
+  EmulatedSingles singles;
+  for (int i = 0; i < 16; ++i) singles.at[i] = static_cast<float>(words.at[i]);
+  return emulated_cast<simde__m512>(singles);
+}
+
 struct EmulatedFloats {
   simde__m256 low, high;
 };

@@ -14,6 +14,11 @@ using Clock = std::chrono::steady_clock;
 // Ctrl-C must be seen within 100 ms; a check takes a microsecond.
 constexpr std::chrono::milliseconds kStopInterval{20};
 
+// Keys of a part: a hundred microseconds or less, and whole blocks. What they are does not depend
+// on the number of workers, so neither do results.
+constexpr std::size_t kPartKeys = 512;
+static_assert(kPartKeys % kBlockKeys == 0);
+
 std::int64_t now() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch())
       .count();
@@ -91,10 +96,28 @@ void Engine::plan(const std::vector<Run>& runs) {
     }
   }
   one_token_each_ = rows_.size() == runs.size();
+  plan_parts();
   if (rows_.empty()) throw std::invalid_argument("there are no tokens");
   if (rows_.size() > max_rows_) {
     throw std::invalid_argument("a pass takes at most " + std::to_string(max_rows_) + " tokens");
   }
+}
+
+void Engine::plan_parts() {
+  parts_.clear();
+  const auto is_long = [](const Row& row) { return row.position >= kPartKeys; };
+  if (!one_token_each_ || std::none_of(rows_.begin(), rows_.end(), is_long)) return;
+  for (std::size_t row = 0; row < rows_.size(); ++row) {
+    const std::size_t positions = rows_[row].position + 1;
+    for (std::size_t first = 0; first < positions; first += kPartKeys) {
+      parts_.push_back({row, first, std::min(kPartKeys, positions - first)});
+    }
+  }
+  const Geometry& g = weights_.geometry();
+  const std::size_t results = parts_.size() * g.heads;
+  if (results <= part_log_sums_.size()) return;
+  part_outs_ = AlignedArray<float>(2 * results * g.head_dim);
+  part_log_sums_ = AlignedArray<float>(2 * results);
 }
 
 // One forward pass as every worker runs it: phases, each followed by a barrier.
@@ -267,11 +290,15 @@ class Engine::Pass {
     });
     tap(worker, kQkvStep, number, qkv, qkv_width_, nullptr);
 
-    if (engine_.one_token_each_) {
+    if (engine_.one_token_each_ && engine_.parts_.empty()) {
       rotate_and_attend(worker, phase, layer);
     } else {
       rotate_all(worker, phase, layer);
-      attend_all(worker, phase, layer);
+      if (engine_.parts_.empty()) {
+        attend_all(worker, phase, layer);
+      } else {
+        attend_parts(worker, phase, layer);
+      }
     }
     tap(worker, kRopeStep, number, qkv, qkv_width_, nullptr);
     tap(worker, kAttentionStep, number, engine_.mixed_.data(), geometry_.query_rows(), nullptr);
@@ -308,6 +335,68 @@ class Engine::Pass {
         attend_span(worker, layer, engine_.spans_[span], item % geometry_.kv_heads);
       }
     });
+  }
+
+  // Part by part, whose results are then put together.
+  void attend_parts(int worker, std::size_t& phase, std::size_t layer) {
+    const std::size_t dim = geometry_.head_dim;
+    const std::size_t group = geometry_.heads / geometry_.kv_heads;
+    run(worker, phase, kAttentionStep, static_cast<int>(layer), [&](Items& items) {
+      const std::size_t count = engine_.parts_.size() * geometry_.kv_heads;
+      const auto part_of = [&](std::size_t item) -> const Part& {
+        return engine_.parts_[item / geometry_.kv_heads];
+      };
+      const auto blocks = [&](std::size_t item) {
+        const Part& part = part_of(item);
+        return rows_[part.row].cache->blocks(layer, item % geometry_.kv_heads, part.first,
+                                             part.positions);
+      };
+      // Neighbours, so that what comes next is known.
+      for (auto some = items.take(worker, count, 1); some.first < some.end;
+           some = items.take(worker, count, 1)) {
+        const std::size_t item = some.first;
+        AttendBlocks keys = blocks(item);
+        if (item + 1 < count) {
+          const AttendBlocks next = blocks(item + 1);
+          keys.next_keys = next.keys;
+          keys.next_values = next.values;
+        }
+        attend_keys(worker, keys, {part_of(item).row, 1}, item % geometry_.kv_heads,
+                    part_of(item).first, engine_.part_outs_.data() + item * group * dim,
+                    engine_.part_log_sums_.data() + item * group);
+      }
+      engine_.pool_.barrier();
+      const std::size_t heads = count_ * geometry_.heads;
+      const auto threads = static_cast<std::size_t>(engine_.pool_.threads());
+      for (auto i = static_cast<std::size_t>(worker); i < heads; i += threads) {
+        merge_parts(i / geometry_.heads, i % geometry_.heads);
+      }
+    });
+  }
+
+  // out = sum of w out_p / sum of w with w = e^(log_sum_p - the largest)
+  void merge_parts(std::size_t row, std::size_t head) const {
+    const std::size_t dim = geometry_.head_dim;
+    const auto begin =
+        std::lower_bound(engine_.parts_.begin(), engine_.parts_.end(), row,
+                         [](const Part& part, std::size_t wanted) { return part.row < wanted; });
+    const auto first = static_cast<std::size_t>(begin - engine_.parts_.begin());
+    const std::size_t end = first + (rows_[row].position + kPartKeys) / kPartKeys;
+    const auto log_sum = [&](std::size_t part) {
+      return engine_.part_log_sums_[part * geometry_.heads + head];
+    };
+    float top = log_sum(first);
+    for (std::size_t part = first; part < end; ++part) top = std::max(top, log_sum(part));
+    float* const out = engine_.mixed_.data() + row * geometry_.query_rows() + head * dim;
+    std::fill_n(out, dim, 0.0f);
+    float total = 0.0f;
+    for (std::size_t part = first; part < end; ++part) {
+      const float weight = std::exp(log_sum(part) - top);
+      const float* from = engine_.part_outs_.data() + (part * geometry_.heads + head) * dim;
+      for (std::size_t d = 0; d < dim; ++d) out[d] += weight * from[d];
+      total += weight;
+    }
+    for (std::size_t d = 0; d < dim; ++d) out[d] /= total;
   }
 
   // No token sees another of this pass, so who rotates a head's query and key attends with them at
@@ -369,6 +458,23 @@ class Engine::Pass {
   void attend_span(int worker, std::size_t layer, const Span& span, std::size_t kv_head) {
     const std::size_t dim = geometry_.head_dim;
     const std::size_t group = geometry_.heads / geometry_.kv_heads;
+    float* const mixed = engine_.workers_[static_cast<std::size_t>(worker)].mixed.data();
+    const std::size_t positions = rows_[span.first_row + span.rows - 1].position + 1;
+    attend_keys(worker, rows_[span.first_row].cache->blocks(layer, kv_head, 0, positions), span,
+                kv_head, 0, mixed, nullptr);
+    for (std::size_t t = 0; t < span.rows; ++t) {
+      std::copy_n(mixed + t * group * dim, group * dim,
+                  engine_.mixed_.data() + (span.first_row + t) * geometry_.query_rows() +
+                      kv_head * group * dim);
+    }
+  }
+
+  // Some rows' heads of one KV head over keys whose first position is `first`: out [row][head][dim]
+  // and, when it is not null, log_sums [row][head].
+  void attend_keys(int worker, const AttendBlocks& keys, const Span& span, std::size_t kv_head,
+                   std::size_t first, float* out, float* log_sums) {
+    const std::size_t dim = geometry_.head_dim;
+    const std::size_t group = geometry_.heads / geometry_.kv_heads;
     const float scale = 1.0f / std::sqrt(static_cast<float>(dim));
     Worker& own = engine_.workers_[static_cast<std::size_t>(worker)];
     std::size_t visible[kAttendRows];
@@ -377,18 +483,12 @@ class Engine::Pass {
       const float* from = engine_.qkv_.data() + row * qkv_width_ + kv_head * group * dim;
       float* to = own.queries.data() + t * group * dim;
       for (std::size_t i = 0; i < group * dim; ++i) to[i] = from[i] * scale;
-      std::fill_n(visible + t * group, group, rows_[row].position + 1);
+      std::fill_n(visible + t * group, group,
+                  std::min(rows_[row].position + 1 - first, keys.positions));
     }
-    const std::size_t positions = rows_[span.first_row + span.rows - 1].position + 1;
-    KvCache& cache = *rows_[span.first_row].cache;
-    decoder_.attend[cache.type()](cache.blocks(layer, kv_head, positions), own.queries.data(),
-                                  span.rows * group, visible, own.attention.data(),
-                                  own.mixed.data());
-    for (std::size_t t = 0; t < span.rows; ++t) {
-      std::copy_n(own.mixed.data() + t * group * dim, group * dim,
-                  engine_.mixed_.data() + (span.first_row + t) * geometry_.query_rows() +
-                      kv_head * group * dim);
-    }
+    const Cache type = rows_[span.first_row].cache->type();
+    decoder_.attend[type](keys, own.queries.data(), span.rows * group, visible,
+                          own.attention.data(), out, log_sums);
   }
 
   void feed_forward(int worker, std::size_t& phase, std::size_t layer) {

@@ -100,6 +100,12 @@ class Engine {
     std::size_t first_row;
     std::size_t rows;
   };
+  // Keys of a decoded token that one call of `attend` takes.
+  struct Part {
+    std::size_t row;
+    std::size_t first;
+    std::size_t positions;
+  };
   struct Worker {
     Worker(const Ops& ops, const Weights& weights);
     Scratch scratch;
@@ -115,6 +121,7 @@ class Engine {
   class Pass;
 
   void plan(const std::vector<Run>& runs);
+  void plan_parts();
   void grow(std::size_t rows);
 
   const Ops& ops_;
@@ -130,6 +137,10 @@ class Engine {
   std::vector<Row> rows_;
   std::vector<Span> spans_;
   bool one_token_each_ = false;  // of every session; a span is then a row
+  // Of tokens with so many keys that several workers share those of a head; else none.
+  std::vector<Part> parts_;
+  AlignedArray<float> part_outs_;      // [part][head][head_dim]
+  AlignedArray<float> part_log_sums_;  // [part][head]
   std::vector<Worker> workers_;
   std::size_t room_ = 0;  // rows that the arrays below hold
   AlignedArray<float> x_;

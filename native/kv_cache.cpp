@@ -40,15 +40,16 @@ void KvCache::store(const DecoderOps& ops, std::size_t layer, std::size_t head,
   }
 }
 
-AttendBlocks KvCache::blocks(std::size_t layer, std::size_t head, std::size_t positions) const {
+AttendBlocks KvCache::blocks(std::size_t layer, std::size_t head, std::size_t first,
+                             std::size_t positions) const {
   const std::size_t index = head_index(layer, head);
   const bool scaled = type_ == kCacheInt8;
-  const std::size_t first = index * block_ * kCacheBytes[type_];
-  return {keys_.data() + first,
-          values_.data() + first,
+  const std::size_t at = (first / kBlockKeys * stride_ + index * block_) * kCacheBytes[type_];
+  return {keys_.data() + at,
+          values_.data() + at,
           stride_,
-          scaled ? key_scales_.data() + index * rounded_ : nullptr,
-          scaled ? value_scales_.data() + index * rounded_ : nullptr,
+          scaled ? key_scales_.data() + index * rounded_ + first : nullptr,
+          scaled ? value_scales_.data() + index * rounded_ + first : nullptr,
           shape_.head_dim,
           positions};
 }

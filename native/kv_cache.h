@@ -35,7 +35,9 @@ class KvCache {
   void store(const DecoderOps& ops, std::size_t layer, std::size_t head, std::size_t position,
              const float* key, const float* value);
 
-  AttendBlocks blocks(std::size_t layer, std::size_t head, std::size_t positions) const;
+  // `positions` from `first` on, which begins a block.
+  AttendBlocks blocks(std::size_t layer, std::size_t head, std::size_t first,
+                      std::size_t positions) const;
 
  private:
   std::size_t head_index(std::size_t layer, std::size_t head) const {

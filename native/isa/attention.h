@@ -46,21 +46,21 @@ typename V::Floats load_cache(const void* cache, std::size_t at) {
 }
 
 // The right side of a product: b[i][j] is the element first + i * stride + j of `cache`. With
-// kFetch, the element `ahead` of each that is loaded is asked for.
+// kFetch, the same element of a block that begins at `next` is asked for with each that is loaded.
 template <Cache kCache, bool kFetch>
 struct CacheBlock {
   const void* cache;
   std::size_t first;
   std::size_t stride;
-  std::size_t ahead = 0;
+  const void* next = nullptr;
 
   template <class V>
   [[gnu::always_inline]] typename V::Floats load(std::size_t i, std::size_t j) const {
     return load_cache<V, kCache>(cache, first + i * stride + j);
   }
   [[gnu::always_inline]] void fetch(std::size_t i, std::size_t j) const {
-    const std::size_t at = first + i * stride + j + ahead;
-    if (kFetch) prefetch_l2(static_cast<const std::uint8_t*>(cache) + at * kCacheBytes[kCache]);
+    const std::size_t at = (i * stride + j) * kCacheBytes[kCache];
+    if (kFetch) prefetch_l2(static_cast<const std::uint8_t*>(next) + at);
   }
 };
 
@@ -167,7 +167,7 @@ constexpr std::size_t kOnceRows = 6;
 // so far is taken out of every exponent, and what was summed before a larger one came is scaled.
 template <class V, Cache kCache>
 void attend(const AttendBlocks& blocks, const float* queries, std::size_t rows,
-            const std::size_t* visible, float* scratch, float* out) {
+            const std::size_t* visible, float* scratch, float* out, float* log_sums) {
   constexpr std::size_t kColumns = 2 * V::kFloats;
   static_assert(kBlockKeys % kColumns == 0 && 64 % kColumns == 0);
   const std::size_t dim = blocks.head_dim;
@@ -191,9 +191,15 @@ void attend(const AttendBlocks& blocks, const float* queries, std::size_t rows,
         blocks.positions - first < kBlockKeys ? blocks.positions - first : kBlockKeys;
     const std::size_t block = first / kBlockKeys * blocks.stride;
     // Blocks lie far from one another: the next one is asked for with this one's elements.
-    const std::size_t next = first + kBlockKeys < blocks.positions ? blocks.stride : 0;
+    const bool last = first + kBlockKeys >= blocks.positions;
+    const auto next = [&](const void* cache, const void* after) {
+      return last ? after
+                  : static_cast<const std::uint8_t*>(cache) +
+                        (block + blocks.stride) * kCacheBytes[kCache];
+    };
     if (once) {
-      const CacheBlock<kCache, true> from{blocks.keys, block, kBlockKeys, next};
+      const CacheBlock<kCache, true> from{blocks.keys, block, kBlockKeys,
+                                          next(blocks.keys, blocks.next_keys)};
       multiply<V>(queries, rows, dim, from, dim, kBlockKeys, scores, kBlockKeys, false);
     } else {
       widen_cache<V, kCache>(blocks.keys, block, kBlockKeys * dim, keys);
@@ -225,7 +231,8 @@ void attend(const AttendBlocks& blocks, const float* queries, std::size_t rows,
       for (std::size_t d = 0; d < padded; ++d) sums[d] *= factor;
     }
     if (once) {
-      const CacheBlock<kCache, true> from{blocks.values, block, dim, next};
+      const CacheBlock<kCache, true> from{blocks.values, block, dim,
+                                          next(blocks.values, blocks.next_values)};
       multiply<V>(scores, rows, kBlockKeys, from, count, padded, mixed, padded, true);
     } else {
       const CacheBlock<kCacheF32, false> from{values, 0, padded};
@@ -234,6 +241,7 @@ void attend(const AttendBlocks& blocks, const float* queries, std::size_t rows,
   }
   for (std::size_t m = 0; m < rows; ++m) {
     const float sum = sum_lanes(total[m]);
+    if (log_sums != nullptr) log_sums[m] = top[m] + std::log(sum);
     for (std::size_t d = 0; d < dim; ++d) out[m * dim + d] = mixed[m * padded + d] / sum;
   }
 }

@@ -116,6 +116,9 @@ struct AttendBlocks {
   const float* value_scales;
   std::size_t head_dim;
   std::size_t positions;  // keys that any row may see
+  // The first block of what is probably attended to next, to be asked for; or null.
+  const void* next_keys = nullptr;
+  const void* next_values = nullptr;
 };
 
 struct DecoderOps {
@@ -154,10 +157,11 @@ struct DecoderOps {
   float (*store_cache[kCaches])(const float* from, std::size_t n, void* to, std::size_t stride);
 
   // Softmax attention of `rows` queries [rows][head_dim], already divided by sqrt(head_dim), over
-  // the keys 0 .. visible[row] - 1 each (at least 1), in one pass: out[rows][head_dim].
-  // `scratch` has attend_scratch(head_dim) floats.
+  // the keys 0 .. visible[row] - 1 each (at least 1), in one pass: out[rows][head_dim]. When it is
+  // not null, log_sums[row] = ln(sum of e^score), by which results over several parts of the keys
+  // are put together. `scratch` has attend_scratch(head_dim) floats.
   void (*attend[kCaches])(const AttendBlocks& blocks, const float* queries, std::size_t rows,
-                          const std::size_t* visible, float* scratch, float* out);
+                          const std::size_t* visible, float* scratch, float* out, float* log_sums);
 
   // A row of the lm_head by the hidden state: exactly widened, added in float32.
   float (*dot_float[kFloatTypes])(const void* row, const float* hidden, std::size_t n);

@@ -142,6 +142,50 @@ def test_a_batch_equals_one_by_one(engine: Engine, count: int) -> None:
     assert [s.length for s in batch] == [s.length for s in alone]
 
 
+# Positions in one, two (of which one is whole) and four parts of the keys (native/engine.cpp: 512 each).
+IN_PARTS = (5, 520, 1023, 1700)
+
+
+@pytest.mark.parametrize("cache", ["float32", "float16", "int8"])
+def test_parts_of_the_keys_give_the_attention_of_all(cache: str) -> None:
+    """One token's keys go in parts, a prompt's do not: the first layer sees the same inputs."""
+    engine = engine_of()
+    for length in IN_PARTS:
+        ids = tokens(length + 1, length)
+        outputs: list[NDArray[np.float32]] = []
+
+        def tap(name: str, layer: int, values: NDArray[np.float32], _scales: object) -> None:
+            if (name, layer) == ("attention", 0):
+                outputs.append(values[-1].copy())  # noqa: B023
+
+        # Of all tokens at once, the last pass is the prompt's rest.
+        whole = engine.session(cache=cache)
+        for first in range(0, length + 1, engine.max_rows):
+            engine.forward([Run(whole, ids[first : first + engine.max_rows])], tap=tap)
+        expected = outputs.pop()
+        session = engine.session(cache=cache)
+        session.prefill(ids[:-1])
+        engine.forward([Run(session, ids[-1:])], tap=tap)
+        np.testing.assert_allclose(
+            outputs[-1], expected, rtol=0, atol=2e-6 * np.abs(expected).max()
+        )
+
+
+def test_a_batch_of_any_lengths_equals_one_by_one_whatever_the_threads() -> None:
+    results = []
+    for threads in (1, 3):
+        engine = engine_of(threads=threads)
+        batch = [engine.session() for _ in IN_PARTS]
+        alone = [engine.session() for _ in IN_PARTS]
+        for sessions in (batch, alone):
+            for session, length in zip(sessions, IN_PARTS, strict=True):
+                session.prefill(tokens(length, length))
+        logits = decode_batch(batch, list(range(len(batch))))
+        assert np.array_equal(logits, [s.decode(token) for token, s in enumerate(alone)])
+        results.append(logits)
+    assert np.array_equal(*results)
+
+
 def test_runs_of_several_tokens_share_a_pass(engine: Engine) -> None:
     ids = [tokens(3, 1), tokens(5, 2)]
     sessions = [engine.session(16) for _ in ids]

@@ -340,10 +340,13 @@ void check_cache(Cache type, std::size_t dim, std::size_t positions, std::size_t
   const AttendBlocks cache{keys.data(),         values.data(), kBlockKeys * dim, key_scales.data(),
                            value_scales.data(), dim,           positions};
   std::vector<float> scratch(attend_scratch(dim)), a(rows * dim), b(rows * dim);
-  ours.attend[type](cache, queries.data(), rows, visible.data(), scratch.data(), a.data());
+  std::vector<float> log_a(rows), log_b(rows);
+  ours.attend[type](cache, queries.data(), rows, visible.data(), scratch.data(), a.data(),
+                    log_a.data());
   scalar.decoder.attend[type](cache, queries.data(), rows, visible.data(), scratch.data(),
-                              b.data());
+                              b.data(), log_b.data());
   expect(close(a, b, 2e-6), "attend", type, dim);
+  expect(close(log_a, log_b, 2e-6), "log_sums", type, dim);
 }
 
 }  // namespace

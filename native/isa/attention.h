@@ -211,6 +211,9 @@ void attend(const AttendBlocks& blocks, const float* queries, std::size_t rows,
       widen_cache<V, kCache>(blocks.values, block + k * dim, dim, row);
       for (std::size_t d = dim; d < padded; ++d) row[d] = 0.0f;
     }
+    // Each step for all rows: of one row after another, every step would wait for the one before.
+    float highest[kAttendRows];
+    float factor[kAttendRows];
     for (std::size_t m = 0; m < rows; ++m) {
       float* score = scores + m * kBlockKeys;
       if constexpr (kCache == kCacheInt8) {
@@ -218,17 +221,22 @@ void attend(const AttendBlocks& blocks, const float* queries, std::size_t rows,
       }
       const std::size_t seen = visible[m] > first ? visible[m] - first : 0;
       for (std::size_t k = seen; k < kBlockKeys; ++k) score[k] = kHidden;
-      const float highest = largest<V>(score, top[m]);
-      for (std::size_t k = 0; k < kBlockKeys; ++k) score[k] = exp_negative(score[k] - highest);
-      const float factor = exp_negative(top[m] - highest);
-      top[m] = highest;
-      add_weights<V>(score, factor, total[m]);
+      highest[m] = largest<V>(score, top[m]);
+    }
+    for (std::size_t m = 0; m < rows; ++m) {
+      factor[m] = exp_negative(top[m] - highest[m]);
+      top[m] = highest[m];
+    }
+    for (std::size_t m = 0; m < rows; ++m) {
+      float* score = scores + m * kBlockKeys;
+      for (std::size_t k = 0; k < kBlockKeys; ++k) score[k] = exp_negative(score[k] - highest[m]);
+      add_weights<V>(score, factor[m], total[m]);
       if constexpr (kCache == kCacheInt8) {
         for (std::size_t k = 0; k < count; ++k) score[k] *= blocks.value_scales[first + k];
       }
       float* sums = mixed + m * padded;
-      if (factor == 1.0f) continue;  // as for most blocks
-      for (std::size_t d = 0; d < padded; ++d) sums[d] *= factor;
+      if (factor[m] == 1.0f) continue;  // as for most blocks
+      for (std::size_t d = 0; d < padded; ++d) sums[d] *= factor[m];
     }
     if (once) {
       const CacheBlock<kCache, true> from{blocks.values, block, dim,

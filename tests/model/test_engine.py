@@ -142,7 +142,7 @@ def test_a_batch_equals_one_by_one(engine: Engine, count: int) -> None:
     assert [s.length for s in batch] == [s.length for s in alone]
 
 
-# Positions in one, two (of which one is whole) and four parts of the keys (native/engine.cpp: 512 each).
+# Positions in one, two (once both whole) and four parts of the keys, of 512 (native/engine.cpp).
 IN_PARTS = (5, 520, 1023, 1700)
 
 

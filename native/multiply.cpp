@@ -30,7 +30,7 @@ QuantisedTokens::QuantisedTokens(const Ops& ops, std::size_t capacity, std::size
       codes_(capacity * widest_k(k)),
       biased_(capacity * widest_k(k)),
       panels_(round_up(capacity, group_tokens_) * widest_k(k)),
-      sums_(capacity),
+      sums_(round_up(capacity, group_tokens_)),
       scales_(capacity) {}
 
 void QuantisedTokens::reserve(std::size_t tokens, std::size_t k) {
@@ -162,14 +162,7 @@ void Multiplication::gemm(std::size_t item, Scratch& scratch, const Epilogue& ep
   const std::size_t first_token = first_group * group;
   const std::size_t tokens = std::min(groups * group, tokens_.tokens() - first_token);
 
-  // Codes are trits + 1: the sums begin at what that adds to them.
   const std::size_t panel_rows = groups * group;
-  std::int32_t* start = scratch.sums_.data();
-  for (std::size_t tile = first_tile; tile < end_tile; tile += together) {
-    for (std::size_t t = 0; t < panel_rows; ++t, start += width) {
-      std::fill_n(start, width, t < tokens ? -tokens_.sums()[first_token + t] : 0);
-    }
-  }
   const std::size_t line_steps = kLineK[matrix_.code] / kLaneBytes;
   const std::size_t piece = ops_.ternary.gemm_steps / line_steps;
   // Of the last tiles, some may be missing: their place holds the last, and is not used.
@@ -196,7 +189,7 @@ void Multiplication::gemm(std::size_t item, Scratch& scratch, const Epilogue& ep
         }
         ops_.ternary.gemm(scratch.codes_.data(), lines * line_steps,
                           tokens_.panel(first_group + g) + line * line_steps * group * kLaneBytes,
-                          sums);
+                          line == 0 ? tokens_.sums() + first_token + g * group : nullptr, sums);
       }
     }
   }

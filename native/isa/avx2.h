@@ -40,6 +40,7 @@ struct Avx2 {
   static Bytes and_bytes(Bytes bytes, int mask) {
     return _mm256_and_si256(bytes, _mm256_set1_epi8(static_cast<char>(mask)));
   }
+  static Sums set_sums(std::int32_t value) { return _mm256_set1_epi32(value); }
   static Sums load_sums(const std::int32_t* at) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
   }

@@ -34,6 +34,7 @@ struct Avx512Bw {
   static Bytes and_bytes(Bytes bytes, int mask) {
     return _mm512_and_si512(bytes, _mm512_set1_epi8(static_cast<char>(mask)));
   }
+  static Sums set_sums(std::int32_t value) { return _mm512_set1_epi32(value); }
   static Sums load_sums(const std::int32_t* at) { return _mm512_loadu_si512(at); }
   static Sums add_sums(Sums a, Sums b) { return _mm512_add_epi32(a, b); }
   static Sums sub_sums(Sums a, Sums b) { return _mm512_sub_epi32(a, b); }

@@ -37,7 +37,7 @@ void unpack(const std::uint8_t* tile, std::size_t lines, std::uint8_t* codes) {
 // broadcast once, or the weights of few rows, with activations that come one by one.
 template <class V>
 void gemm(const std::uint8_t* codes, std::size_t steps, const std::int8_t* panel,
-          std::int32_t* sums) {
+          const std::int32_t* taken, std::int32_t* sums) {
   constexpr std::size_t kParts = V::kGemmTiles * kRegisters<V>;
   constexpr std::size_t kTokens = V::kGemmTokens;
   typename V::Acc acc[kTokens][kParts] = {};
@@ -68,11 +68,18 @@ void gemm(const std::uint8_t* codes, std::size_t steps, const std::int8_t* panel
       }
     }
   }
-  for (std::size_t token = 0; token < kTokens; ++token) {
-    for (std::size_t part = 0; part < kParts; ++part) {
-      std::int32_t* const at = sums + (token * kParts + part) * V::kRows;
-      V::store_sums(at, V::add_sums(V::load_sums(at), V::widen(acc[token][part])));
+  const auto store = [&](const auto& before) __attribute__((always_inline)) {
+    for (std::size_t token = 0; token < kTokens; ++token) {
+      for (std::size_t part = 0; part < kParts; ++part) {
+        std::int32_t* const at = sums + (token * kParts + part) * V::kRows;
+        V::store_sums(at, V::add_sums(before(token, at), V::widen(acc[token][part])));
+      }
     }
+  };
+  if (taken != nullptr) {
+    store([&](std::size_t token, const std::int32_t*) { return V::set_sums(-taken[token]); });
+  } else {
+    store([](std::size_t, const std::int32_t* at) { return V::load_sums(at); });
   }
 }
 

@@ -29,6 +29,7 @@ struct NeonDotprod {
   static Bytes load_bytes(const std::uint8_t* at) { return vreinterpretq_s8_u8(vld1q_u8(at)); }
   static Sums dot(Sums sums, Bytes left, Bytes right) { return vdotq_s32(sums, left, right); }
   static void store_sums(std::int32_t* out, Sums sums) { vst1q_s32(out, sums); }
+  static Sums set_sums(std::int32_t value) { return vdupq_n_s32(value); }
   static Sums load_sums(const std::int32_t* at) { return vld1q_s32(at); }
   static Sums add_sums(Sums a, Sums b) { return vaddq_s32(a, b); }
   static Sums sub_sums(Sums a, Sums b) { return vsubq_s32(a, b); }

@@ -71,12 +71,13 @@ struct TernaryOps {
 
   // It takes tokens in groups of `gemm_tokens`, whose activations stand as panel[step][token][4],
   // and at most `gemm_steps` steps, which keep their weights in the L1 cache.
-  // sums[token][gemm_tiles * kTileRows] += code times activation: the caller subtracts the sum of
-  // the token's activations.
+  // sums[token][gemm_tiles * kTileRows] += code times activation. With `taken` (of each token of
+  // the group), sums = code times activation - taken[token] instead: the codes being trit + 1, that
+  // is the sum of all the token's activations.
   int gemm_tokens;
   std::size_t gemm_steps;
   void (*gemm)(const std::uint8_t* codes, std::size_t steps, const std::int8_t* panel,
-               std::int32_t* sums);
+               const std::int32_t* taken, std::int32_t* sums);
 };
 
 // 3 * 255 * 128 * K < 2^31, the telescoped base 3 sums being the largest intermediate values.

@@ -80,6 +80,7 @@ struct Scalar {
     return sum;
   }
   static void store_sums(std::int32_t* out, Sums sum) { *out = sum; }
+  static Sums set_sums(std::int32_t value) { return value; }
   static Sums load_sums(const std::int32_t* at) { return *at; }
   static Sums add_sums(Sums a, Sums b) { return a + b; }
   static Sums sub_sums(Sums a, Sums b) { return a - b; }

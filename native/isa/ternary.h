@@ -7,7 +7,7 @@
 //                               whatever width Acc has; w may be unsigned (codes) where kForm of
 //                               the layout says so
 //   widen(acc)                  Acc to Sums
-//   add_sums, sub_sums, shift_sums<n>(x) = x >> n, load_sums
+//   add_sums, sub_sums, shift_sums<n>(x) = x >> n, load_sums, set_sums(int32)
 //
 //   two bits:  planes(bytes, out[4]): plane p in group kGroup[p], whose values are scaled by
 //              2^kGroupShift[group]; kBlockLines lines fit an Acc

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as Library
 
@@ -63,8 +63,11 @@ def test_ids_and_texts_are_those_of_the_source(ours: Tokenizer, library: Library
 
 @pytest.mark.parametrize(("ours", "library"), BOTH)
 @given(text=st.text())
+@example("a ▁b")
 def test_any_text_comes_back(ours: Tokenizer, library: Library, text: str) -> None:
-    assert ours.decode(ours.encode(text, special_tokens=False)) == text
+    # SentencePiece writes a space as this character, and so cannot tell them apart.
+    expected = text.replace("▁", " ") if library is PIECES else text
+    assert ours.decode(ours.encode(text, special_tokens=False)) == expected
     assert ours.encode(text) == library.encode(text).ids
 
 

@@ -193,9 +193,10 @@ void attend(const AttendBlocks& blocks, const float* queries, std::size_t rows,
     // Blocks lie far from one another: the next one is asked for with this one's elements.
     const bool last = first + kBlockKeys >= blocks.positions;
     const auto next = [&](const void* cache, const void* after) {
-      return last ? after
-                  : static_cast<const std::uint8_t*>(cache) +
-                        (block + blocks.stride) * kCacheBytes[kCache];
+      if (last && after != nullptr) return after;
+      const std::size_t at = block + (last ? 0 : blocks.stride);
+      return static_cast<const void*>(static_cast<const std::uint8_t*>(cache) +
+                                      at * kCacheBytes[kCache]);
     };
     if (once) {
       const CacheBlock<kCache, true> from{blocks.keys, block, kBlockKeys,

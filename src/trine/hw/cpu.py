@@ -15,7 +15,7 @@ from trine.kernels.registry import choose
 from trine.ternary.tiles import BASE3, TILE_ROWS, pack_tiles
 
 # Weights of a token come from memory, not from a cache: copies are visited in turn.
-_COPIES_BYTES = 256 << 20
+_COPIES_BYTES = 512 << 20
 _REPETITIONS = 5
 
 
@@ -34,7 +34,7 @@ class CpuTime:
 def time_on_cpu(vectors: Vectors, threads: int) -> CpuTime:
     """Time the native kernel on the vectors, base 3, weights from memory; compare its sums.
 
-    A round visits copies of the weights of 256 MiB in all, so that none is in a cache.
+    A round visits copies of the weights of 512 MiB in all, of which no cache keeps much.
     """
     kernel, workers = choose(), pool(threads)
     tiles = pack_tiles(vectors.trits, BASE3)

@@ -96,11 +96,11 @@ void Engine::plan(const std::vector<Run>& runs) {
     }
   }
   one_token_each_ = rows_.size() == runs.size();
-  plan_parts();
   if (rows_.empty()) throw std::invalid_argument("there are no tokens");
   if (rows_.size() > max_rows_) {
     throw std::invalid_argument("a pass takes at most " + std::to_string(max_rows_) + " tokens");
   }
+  plan_parts();
 }
 
 void Engine::plan_parts() {
@@ -290,15 +290,14 @@ class Engine::Pass {
     });
     tap(worker, kQkvStep, number, qkv, qkv_width_, nullptr);
 
-    if (engine_.one_token_each_ && engine_.parts_.empty()) {
+    if (!engine_.parts_.empty()) {
+      rotate_all(worker, phase, layer);
+      attend_parts(worker, phase, layer);
+    } else if (engine_.one_token_each_) {
       rotate_and_attend(worker, phase, layer);
     } else {
       rotate_all(worker, phase, layer);
-      if (engine_.parts_.empty()) {
-        attend_all(worker, phase, layer);
-      } else {
-        attend_parts(worker, phase, layer);
-      }
+      attend_all(worker, phase, layer);
     }
     tap(worker, kRopeStep, number, qkv, qkv_width_, nullptr);
     tap(worker, kAttentionStep, number, engine_.mixed_.data(), geometry_.query_rows(), nullptr);

@@ -203,8 +203,8 @@ struct Ops {
   DecoderOps decoder;
 
   // Distances in bytes at which weights that stream from memory may be asked for before their use,
-  // ended by kNoAhead. Which is best differs by a fifth between cores, so that it is measured where
-  // there are several (reading.h); `ahead` is the one in use.
+  // ended by kNoAhead. Which is best differs between cores, so that it is measured where there are
+  // several (reading.h); `ahead` is the one in use.
   const std::size_t* aheads;
   std::size_t ahead;
 };

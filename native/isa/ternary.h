@@ -22,10 +22,10 @@
 //   kLineSums                   the same where whole lines are multiplied (gemv_lines.h), which
 //                               kLineTokens tokens and more are; 0: never
 //   kLineTiles                  tiles that share a broadcast there
-//   kLineAheadBytes             how far ahead of their use weights are prefetched there (0: not at
-//   all) kAheads, prefetch(at)       the same elsewhere: distances to choose from by measurement
-//   (0: the
-//                               hardware may do it better), and into which cache
+//   kLineAheadBytes             how far ahead weights are prefetched there; 0: not at all
+//   kAheads                     how far ahead elsewhere: distances, of which one is measured to be
+//                               the fastest (0: the hardware may do it better)
+//   prefetch(at)                into the cache that suits there
 //   kOneStream                  whether memory is read best in one stream a thread
 #pragma once
 

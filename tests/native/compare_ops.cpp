@@ -299,7 +299,8 @@ void check_elements(std::size_t n) {
       std::vector<std::int32_t> our_sums(tokens * (kRows + 2), 5);
       std::vector<std::int32_t> their_sums = our_sums;
       ours.dot_rows(rows.data(), count, n, states.data(), tokens, our_sums.data(), kRows + 2, 0);
-      theirs.dot_rows(rows.data(), count, n, states.data(), tokens, their_sums.data(), kRows + 2, 4096);
+      theirs.dot_rows(rows.data(), count, n, states.data(), tokens, their_sums.data(), kRows + 2,
+                      4096);
       expect(our_sums == their_sums, "dot_rows", count, n);
     }
   }

@@ -19,7 +19,7 @@ _PASSES = 8
 def choose_body(body: str, isa: str, threads: int) -> Code:
     """A layout's name: `body` itself, or for "auto" the one with the shorter time per trit.
 
-    Raises UsageError for an unknown name. Measuring takes about 0.5 s.
+    Raises UsageError for an unknown name. Measuring takes about 0.2 s.
     """
     if body in LAYOUTS:
         return LAYOUTS[body].code

@@ -45,7 +45,8 @@ class _Effort:
 
 
 _FULL = _Effort(l2=12, l3=24, dram=3, peak=24)
-# Between repetitions: about 0.5 s for one thread count, most of it the filling of the DRAM buffer.
+# Between repetitions: about 0.2 s for one thread count (0.8 in fresh memory), most of it the
+# filling of the DRAM buffer.
 _QUICK = _Effort(l2=4, l3=8, dram=2, peak=12)
 
 
@@ -53,7 +54,7 @@ def measure(threads: Sequence[int], *, quick: bool = False, phase: str = "before
     """Probe every roof at each thread count, with the fastest usable instruction set.
 
     A level that this machine has not (no L3, or one no larger than the L2s together) gives no
-    roof. `quick` takes about 0.5 s for one thread count, up to a second where the system must find
+    roof. `quick` takes about 0.2 s for one thread count, up to a second where the system must find
     fresh memory first; `phase` is copied into the roofs.
 
     Raises UsageError for an empty list and for counts below 1.
@@ -80,8 +81,8 @@ def buffer_sizes(caches: Caches, threads: int, available_bytes: int) -> dict[str
     L2: half of each thread's share, the rest is for whatever else runs. L3: eight times the L2s in
     use, so that at most an eighth of the reads can hit there, but at most half of one L3. DRAM:
     16 times all L3s that the threads can reach (a pass finds part of what the last one left there:
-    with four times, a sixth of the rate was the cache's, docs/log.md), at least 256 MiB, and at
-    most an eighth of the available memory.
+    over four times the rate was a third too high, over eight 8 %, docs/log.md), at least 256 MiB,
+    and at most an eighth of the available memory.
     """
     block = _native.READ_BLOCK * threads
     l2_in_use = caches.l2_reach(threads) or _L2_FALLBACK * threads
